@@ -1,0 +1,1 @@
+"""The shell: command line, studies, reports and figures. It may use everything."""

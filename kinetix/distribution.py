@@ -1,0 +1,193 @@
+"""Laws of the counts: what a solver states, as a function that weighs and draws states.
+
+Every law has the same small face (`Distribution`). Marginals are laws too, over fewer species.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ModelError
+from .space import StateSpace
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@runtime_checkable
+class Distribution(Protocol):
+    """A law over counts of S species."""
+
+    @property
+    def dimension(self) -> int:
+        """The number of species: S."""
+        ...
+
+    def log_prob(self, counts: ArrayLike) -> Array:
+        """Natural log of the probability: [..., S] -> [...]; -inf where the law has no mass."""
+        ...
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """Independent draws (of the law renormalised): [n, S]."""
+        ...
+
+    def expect(self, f: Callable[[Counts], Array]) -> Array:
+        """The expectation of a function of the counts, f: [N, S] -> [N, ...]: -> [...]."""
+        ...
+
+    def marginal(self, axes: Sequence[int]) -> Distribution:
+        """The law of the species at `axes`, in that order."""
+        ...
+
+    def table(self) -> Array:
+        """The probabilities as a dense array over counts 0..max of each species."""
+        ...
+
+
+def mean(law: Distribution) -> Array:
+    """The mean counts: [S]."""
+    return law.expect(lambda x: x.astype(np.float64))
+
+
+def covariance(law: Distribution) -> Array:
+    """The population covariance of the counts: [S, S] (centred before squaring, so that it does not cancel)."""
+    centre = mean(law)
+
+    def products(x: Counts) -> Array:
+        d = x - centre
+        return np.asarray(d[:, :, None] * d[:, None, :])
+
+    return law.expect(products)
+
+
+@dataclass(frozen=True, eq=False)
+class PointMass:
+    """All probability on one state: [S]."""
+
+    counts: Counts
+
+    @property
+    def dimension(self) -> int:
+        """S."""
+        return len(self.counts)
+
+    def log_prob(self, counts: ArrayLike) -> Array:
+        """0 at the state, -inf elsewhere."""
+        return np.where((np.asarray(counts) == self.counts).all(axis=-1), 0.0, -np.inf)
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """The state, n times."""
+        return np.tile(self.counts, (n, 1))
+
+    def expect(self, f: Callable[[Counts], Array]) -> Array:
+        """f at the state."""
+        return np.asarray(f(self.counts[None, :]))[0]
+
+    def marginal(self, axes: Sequence[int]) -> PointMass:
+        """The same on fewer species."""
+        return PointMass(self.counts[list(axes)])
+
+    def table(self) -> Array:
+        """One cell of mass 1."""
+        result = np.zeros(tuple(self.counts + 1))
+        result[tuple(self.counts)] = 1.0
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """Probabilities on a window: `p` [N] over the positions of `space`; may sum to less than 1."""
+
+    space: StateSpace
+    p: Array
+
+    def __post_init__(self) -> None:
+        if self.p.shape != (self.space.size,):
+            raise ModelError(f"a table of {self.p.shape} probabilities for a window of {self.space.size} states")
+
+    @property
+    def dimension(self) -> int:
+        """S."""
+        return len(self.space.offset)
+
+    def log_prob(self, counts: ArrayLike) -> Array:
+        """Natural log of the table; -inf outside the window."""
+        position = self.space.index(counts)
+        with np.errstate(divide="ignore"):
+            return np.log(np.where(position >= 0, self.p[position], 0.0))
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """Draws from the table, renormalised."""
+        edges = np.cumsum(self.p)
+        return self.space.states(np.searchsorted(edges, rng.random(n) * edges[-1], side="right"))
+
+    def expect(self, f: Callable[[Counts], Array]) -> Array:
+        """The sum of p times f over the states that carry probability, in blocks of bounded memory."""
+        total: Array | None = None
+        for block in np.array_split(self._support, max(1, len(self._support) // 200_000)):
+            part = np.tensordot(self.p[block], np.asarray(f(self.space.states(block)), dtype=np.float64), axes=1)
+            total = part if total is None else total + part
+        return np.asarray(total)
+
+    def marginal(self, axes: Sequence[int]) -> Tabulated:
+        """Probabilities summed over the other species."""
+        states = self.space.states(self._support)[:, list(axes)]
+        space = StateSpace.box(states.max(axis=0), states.min(axis=0))
+        return Tabulated(space, np.bincount(space.index(states), self.p[self._support], minlength=space.size))
+
+    def table(self) -> Array:
+        """Dense probabilities from count 0."""
+        states = self.space.states(self._support)
+        result = np.zeros(tuple(states.max(axis=0) + 1))
+        result[tuple(states.T)] = self.p[self._support]
+        return result
+
+    @cached_property
+    def _support(self) -> Counts:
+        support = np.nonzero(self.p > 0)[0]
+        return support if len(support) else np.zeros(1, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """The empirical law of draws: `counts` [n, S]. Its histogram is an estimate, not a bound."""
+
+    counts: Counts
+
+    @property
+    def dimension(self) -> int:
+        """S."""
+        return int(self.counts.shape[1])
+
+    def log_prob(self, counts: ArrayLike) -> Array:
+        """Log of the share of the draws that are in each state; -inf for states never drawn."""
+        x = np.asarray(counts, dtype=np.int64)
+        seen, repeats = np.unique(self.counts, axis=0, return_counts=True)
+        share = {tuple(row): repeat / len(self.counts) for row, repeat in zip(seen.tolist(), repeats, strict=True)}
+        flat = [share.get(tuple(row), 0.0) for row in x.reshape(-1, x.shape[-1]).tolist()]
+        with np.errstate(divide="ignore"):
+            return np.log(np.array(flat)).reshape(x.shape[:-1])
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """Draws with replacement from the draws."""
+        return self.counts[rng.integers(0, len(self.counts), n)]
+
+    def expect(self, f: Callable[[Counts], Array]) -> Array:
+        """The average of f over the draws."""
+        return np.asarray(f(self.counts), dtype=np.float64).mean(axis=0)
+
+    def marginal(self, axes: Sequence[int]) -> Sampled:
+        """The draws of fewer species."""
+        return Sampled(self.counts[:, list(axes)])
+
+    def table(self) -> Array:
+        """The histogram, from count 0."""
+        shape = tuple(self.counts.max(axis=0) + 1)
+        flat = np.ravel_multi_index(tuple(self.counts.T), shape)
+        return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape) / len(self.counts)

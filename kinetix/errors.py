@@ -1,0 +1,71 @@
+"""What can go wrong, by name: every refusal is one line that says file, place, reason and mend."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KinetixError(Exception):
+    """Base of every error that kinetix raises on purpose.
+
+    `str(error)` is one line, `file: place: reason; mend`, with the parts that are known.
+    `exit_code` is what the command line returns for it.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(
+        self, reason: str, *, file: str | None = None, place: str | None = None, mend: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.file = file
+        self.place = place
+        self.mend = mend
+
+    def __str__(self) -> str:
+        head = ": ".join(part for part in (self.file, self.place, self.reason) if part)
+        line = f"{head}; {self.mend}" if self.mend else head
+        return " ".join(line.split())
+
+    def within(self, file: str) -> KinetixError:
+        """The same error with the file it happened in, unless it already names one."""
+        return type(self)(self.reason, file=self.file or file, place=self.place, mend=self.mend)
+
+
+class ModelError(KinetixError):
+    """A model that contradicts itself, or a file that is not a model."""
+
+
+class UnsupportedFeature(KinetixError):  # noqa: N818 - the public name, as users read it
+    """A legal construct that kinetix (or the chosen solver) cannot treat exactly, so refuses."""
+
+
+class SettingError(KinetixError):
+    """An unknown or impossible option, parameter, species or value given by the user."""
+
+
+class DataError(KinetixError):
+    """A data file or table that cannot be read as counts."""
+
+
+class CheckpointError(KinetixError):
+    """A saved net, chain or result that is damaged, incomplete or of another version."""
+
+
+class TruncationError(KinetixError):
+    """A window that cannot hold the law to the tolerance asked for."""
+
+    exit_code = 1
+
+
+class RunError(KinetixError):
+    """A run that had to stop: event budget, negative or NaN propensity, a count below zero."""
+
+    exit_code = 1
+
+
+class LockedError(KinetixError):
+    """A run folder that another process is writing."""
+
+    exit_code = 5

@@ -1,0 +1,318 @@
+"""The reaction network: species, parameters and reactions as symbols, frozen and validated."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from . import structure
+from .errors import ModelError, SettingError
+from .expressions import TIME, names_in, symbol, tidy, to_tree
+from .findings import Finding, Findings
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Stoichiometry = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Species:
+    """A kind of molecule that is counted; `initial` is its count at time 0."""
+
+    name: str
+    initial: float = 0
+    compartment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A named constant: a rate constant, a compartment's size or the amount of a boundary species."""
+
+    name: str
+    value: float
+    kind: Literal["parameter", "compartment", "boundary"] = "parameter"
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One channel: what it consumes and makes, and its `propensity` in events per time at counts.
+
+    `law` is the rate as the source wrote it, where that differs (the mean field reads it); it
+    defaults to the propensity.
+    """
+
+    name: str
+    reactants: Stoichiometry
+    products: Stoichiometry
+    propensity: sympy.Expr
+    law: sympy.Expr = None  # type: ignore[assignment] # filled in below
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reactants", MappingProxyType(dict(self.reactants)))
+        object.__setattr__(self, "products", MappingProxyType(dict(self.products)))
+        object.__setattr__(self, "propensity", tidy(sympy.sympify(self.propensity, strict=True)))
+        law = self.propensity if self.law is None else tidy(sympy.sympify(self.law, strict=True))
+        object.__setattr__(self, "law", law)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_side(self.reactants)} -> {_side(self.products)}; {self.propensity}"
+
+
+def mass_action(rate: str | sympy.Expr | float, reactants: Stoichiometry) -> sympy.Expr:
+    """`rate` times the number of distinct reactant combinations: 2 A gives k*A*(A - 1)/2.
+
+    `rate` is a parameter's name (a name only, never parsed as text) or an expression.
+    """
+    factor = symbol(rate) if isinstance(rate, str) else sympy.sympify(rate, strict=True)
+    return factor * sympy.Mul(*(sympy.ff(symbol(s), m) / sympy.factorial(m) for s, m in reactants.items()))
+
+
+@dataclass(frozen=True)
+class ReactionNetwork:
+    """A chemical reaction network in symbols.
+
+    `species` are counted, in declaration order, which is the order of every array. `parameters`
+    can be varied; `constants` are compartment sizes and boundary species. `variables` are defined
+    by rules, as expressions in the others. `report` holds what the importer found and changed.
+    """
+
+    species: tuple[Species, ...]
+    parameters: tuple[Parameter, ...]
+    reactions: tuple[Reaction, ...]
+    name: str = "model"
+    constants: tuple[Parameter, ...] = ()
+    variables: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    report: Findings = field(default_factory=Findings, compare=False)
+    source: str | None = field(default=None, compare=False)
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields, as any sequences
+        self,
+        species: Iterable[Species],
+        parameters: Iterable[Parameter],
+        reactions: Iterable[Reaction],
+        name: str = "model",
+        constants: Iterable[Parameter] = (),
+        variables: Mapping[str, sympy.Expr] | None = None,
+        report: Iterable[Finding] = (),
+        source: str | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "species", tuple(species))
+        put(self, "parameters", tuple(parameters))
+        put(self, "reactions", tuple(reactions))
+        put(self, "name", name)
+        put(self, "constants", tuple(constants))
+        put(self, "variables", MappingProxyType({k: tidy(v) for k, v in (variables or {}).items()}))
+        put(self, "report", Findings(tuple(report)))
+        put(self, "source", source)
+        self._validate()
+
+    # names -----------------------------------------------------------------------------------
+
+    @cached_property
+    def species_names(self) -> tuple[str, ...]:
+        """The names of the counted species, in array order: [S]."""
+        return tuple(s.name for s in self.species)
+
+    @cached_property
+    def theta_names(self) -> tuple[str, ...]:
+        """The names of the entries of theta: parameters, then constants: [P]."""
+        return tuple(p.name for p in (*self.parameters, *self.constants))
+
+    # arrays and structure --------------------------------------------------------------------
+
+    @cached_property
+    def stoichiometry(self) -> NDArray[np.int64]:
+        """The net change of every species by every reaction: [R, S]."""
+        return structure.change_matrix(self)
+
+    @property
+    def propensities(self) -> tuple[sympy.Expr, ...]:
+        """The propensity of every reaction as a sympy expression: R of them."""
+        return tuple(reaction.propensity for reaction in self.reactions)
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether a propensity contains the time explicitly."""
+        return any(TIME in reaction.propensity.free_symbols for reaction in self.reactions)
+
+    def graph(self) -> nx.MultiDiGraph:
+        """The stoichiometry graph: bipartite, species and reactions (see `structure.graph`)."""
+        return structure.graph(self)
+
+    def conservation_laws(self) -> NDArray[np.int64]:
+        """Independent integer weights whose sum over the counts no reaction changes: [L, S]."""
+        return structure.conservation_laws(self.stoichiometry)
+
+    def dependencies(self) -> tuple[tuple[int, ...], ...]:
+        """For every reaction, the reactions whose propensity its firing can change."""
+        return structure.dependencies(self)
+
+    # identity --------------------------------------------------------------------------------
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over what determines the law: not names of files, order of parameters, unused volumes."""
+        used = {name for r in self.reactions for name in names_in(r.propensity)}
+        used |= {name for rule in self.variables.values() for name in names_in(rule)}
+        constants = [(c.name, float(c.value).hex()) for c in self.constants if c.name in used]
+        content = {
+            "species": [(_plain(s.name), float(s.initial).hex()) for s in self.species],
+            "parameters": sorted((_plain(p.name), float(p.value).hex()) for p in self.parameters),
+            "constants": sorted((_plain(name), value) for name, value in constants),
+            "variables": sorted((_plain(k), to_tree(_plain_names(v))) for k, v in self.variables.items()),
+            "reactions": [
+                [
+                    _plain(r.name),
+                    sorted((_plain(s), m) for s, m in r.reactants.items()),
+                    sorted((_plain(s), m) for s, m in r.products.items()),
+                    to_tree(_plain_names(r.propensity)),
+                ]
+                for r in self.reactions
+            ],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def check(self, solver: str | None = None) -> Findings:
+        """Coded findings: what would go wrong as a stochastic model (see `kinetix.check`)."""
+        from .check import check
+
+        return check(self, solver=solver)
+
+    # new networks ----------------------------------------------------------------------------
+
+    def replace(
+        self, *, parameters: Mapping[str, float] | None = None, initial: Mapping[str, float] | None = None
+    ) -> ReactionNetwork:
+        """The same network with other parameter values (boundary species and volumes included) or starts."""
+        values, starts = dict(parameters or {}), dict(initial or {})
+        boundary = {c.name for c in self.constants if c.kind == "boundary"}
+        values.update({name: starts.pop(name) for name in list(starts) if name in boundary})
+        require_known(values, self.theta_names, "parameter")
+        require_known(starts, self.species_names, "species")
+        return ReactionNetwork(
+            [replace(s, initial=starts.get(s.name, s.initial)) for s in self.species],
+            [replace(p, value=float(values.get(p.name, p.value))) for p in self.parameters],
+            self.reactions,
+            name=self.name,
+            constants=[replace(c, value=float(values.get(c.name, c.value))) for c in self.constants],
+            variables=self.variables,
+            report=self.report,
+            source=self.source,
+        )
+
+    # writers (the one place where the core reaches a wing, by name) ----------------------------
+
+    def to_text(self) -> str:
+        """The network in the reaction language of kinetix."""
+        return str(importlib.import_module("kinetix.importers.dsl_writer").to_text(self))
+
+    def to_sbml(self, path: str | Path) -> None:
+        """Write SBML Level 3 (amounts, one-way reactions) to `path`."""
+        importlib.import_module("kinetix.importers.sbml_writer").write(self, Path(path))
+
+    def to_latex(self) -> str:
+        """The reactions and propensities as a LaTeX table."""
+        from .pictures import to_latex
+
+        return to_latex(self)
+
+    def draw(self, path: str | Path) -> None:
+        """Write a picture of the stoichiometry graph to `path` (.png, .svg, .pdf)."""
+        from .pictures import draw
+
+        draw(self, Path(path))
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {len(self.species)} species, {len(self.reactions)} reactions"]
+        lines += ["species"] + [f"  {s.name} = {_number(s.initial)}" for s in self.species]
+        lines += ["parameters"] + [f"  {p.name} = {_number(p.value)}" for p in self.parameters]
+        if self.constants:
+            lines += ["constants"] + [f"  {c.name} = {_number(c.value)} ({c.kind})" for c in self.constants]
+        if self.variables:
+            lines += ["rules"] + [f"  {name} := {rule}" for name, rule in self.variables.items()]
+        lines += ["reactions"] + [f"  {reaction}" for reaction in self.reactions]
+        return "\n".join(lines)
+
+    # validation ------------------------------------------------------------------------------
+
+    def _validate(self) -> None:
+        names = [*self.species_names, *self.theta_names, *self.variables]
+        if twice := _repeated(names):
+            raise ModelError(f"{twice} are declared more than once", mend="give every element its own name")
+        if twice := _repeated([r.name for r in self.reactions]):
+            raise ModelError(f"the reaction names {twice} are used more than once")
+        for item in self.species:
+            if not math.isfinite(item.initial) or item.initial < 0:
+                raise ModelError(f"species {item.name!r} starts at {item.initial}", mend="give a count >= 0")
+        for constant in (*self.parameters, *self.constants):
+            if not math.isfinite(constant.value):
+                raise ModelError(f"{constant.kind} {constant.name!r} has the value {constant.value}")
+            if constant.kind == "compartment" and constant.value <= 0:
+                raise ModelError(f"compartment {constant.name!r} has the size {constant.value}; sizes are > 0")
+        declared, counted = set(names), set(self.species_names)
+        for reaction in self.reactions:
+            self._validate_reaction(reaction, declared - set(self.variables), counted)
+        for name, rule in self.variables.items():
+            if unknown := sorted(names_in(rule) - declared):
+                raise ModelError(f"the rule of {name!r} uses {unknown}; declare them as species or parameters")
+
+    @staticmethod
+    def _validate_reaction(reaction: Reaction, declared: set[str], counted: set[str]) -> None:
+        if unknown := sorted((set(reaction.reactants) | set(reaction.products)) - counted):
+            raise ModelError(f"reaction {reaction.name!r} changes {unknown}, which are not species of the network")
+        for name, amount in (*reaction.reactants.items(), *reaction.products.items()):
+            if not math.isfinite(amount) or amount <= 0:
+                raise ModelError(f"reaction {reaction.name!r} takes or makes {amount} of {name!r}; use numbers > 0")
+        for expression in (reaction.propensity, reaction.law):
+            if unknown := sorted(names_in(expression) - declared):
+                raise ModelError(
+                    f"reaction {reaction.name!r} uses {unknown}", mend="declare them as species or parameters"
+                )
+            if expression.has(sympy.I, sympy.zoo, sympy.oo, sympy.nan):
+                raise ModelError(f"the law of reaction {reaction.name!r} is not a real number: {expression}")
+
+
+def require_known(given: Iterable[str], known: Sequence[str], what: str) -> None:
+    """Refuse names in `given` that are not in `known`, with the nearest one."""
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise SettingError(f"unknown {what} {name!r}", mend=mend)
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted(n for n in set(names) if names.count(n) > 1) if len(set(names)) < len(names) else []
+
+
+def _plain(name: str) -> str:
+    """A name as the fingerprint sees it: without the `_` that the reaction language adds to its own words."""
+    return name.rstrip("_") or name
+
+
+def _plain_names(expression: sympy.Expr) -> sympy.Expr:
+    renamed = {symbol(n): symbol(_plain(n)) for n in names_in(expression) if n.endswith("_")}
+    return expression.xreplace(renamed) if renamed else expression
+
+
+def _side(counts: Stoichiometry) -> str:
+    return " + ".join(name if m == 1 else f"{m} {name}" for name, m in counts.items())
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))  # noqa: PLR2004

@@ -1,0 +1,73 @@
+"""The question: a model, output times, parameter values and the law of the counts at time 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .compiler import CompiledModel, compile_network
+from .distribution import Distribution, PointMass
+from .errors import SettingError
+from .network import ReactionNetwork, require_known
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """`times` [T], increasing from >= 0; `theta` [P] in the order of `network.theta_names`."""
+
+    model: CompiledModel
+    times: Array
+    theta: Array
+    initial: Distribution
+
+    def __post_init__(self) -> None:
+        if self.times.ndim != 1 or len(self.times) == 0:
+            raise SettingError("a problem needs at least one output time")
+        if not np.isfinite(self.times).all() or self.times[0] < 0 or (np.diff(self.times) <= 0).any():
+            raise SettingError("output times must be finite, >= 0 and increasing", place="times")
+        if self.theta.shape != self.model.theta.shape:
+            raise SettingError(f"theta has the shape {self.theta.shape}, not {self.model.theta.shape}")
+        if not np.isfinite(self.theta).all():
+            raise SettingError("parameter values must be finite", place="parameters")
+
+    @classmethod
+    def of(
+        cls,
+        model: CompiledModel | ReactionNetwork,
+        times: ArrayLike,
+        *,
+        parameters: Mapping[str, float] | None = None,
+        initial: Mapping[str, float] | Distribution | None = None,
+    ) -> Problem:
+        """The problem with the model's own values, except those given by name.
+
+        `initial` is counts by name (boundary species too) or a whole law over the counts.
+        """
+        compiled = model if isinstance(model, CompiledModel) else compile_network(model)
+        network, values, start = compiled.network, dict(parameters or {}), PointMass(compiled.initial)
+        law: Distribution = start
+        if isinstance(initial, Mapping):
+            counts = dict(initial)
+            boundary = [c.name for c in network.constants if c.kind == "boundary"]
+            values.update({name: counts.pop(name) for name in boundary if name in counts})
+            law = PointMass(_start(network, start.counts, counts))
+        elif initial is not None:
+            law = initial
+        require_known(values, network.theta_names, "parameter")
+        theta = np.array([values.get(n, v) for n, v in zip(network.theta_names, compiled.theta, strict=True)], float)
+        return cls(compiled, np.atleast_1d(np.asarray(times, dtype=np.float64)), theta, law)
+
+
+def _start(network: ReactionNetwork, default: NDArray[np.int64], counts: Mapping[str, float]) -> NDArray[np.int64]:
+    require_known(counts, network.species_names, "species")
+    result = default.copy()
+    for name, value in counts.items():
+        if value != int(value) or value < 0:
+            raise SettingError(f"the initial count of {name!r} is {value}", mend="give a whole number >= 0")
+        result[network.species_names.index(name)] = int(value)
+    return result

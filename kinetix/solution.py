@@ -1,0 +1,172 @@
+"""The answer: laws at the asked times, moments, marginals, the error, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sympy
+from numpy.typing import ArrayLike, NDArray
+
+from . import distribution
+from .compiler import CompiledModel
+from .distribution import Distribution
+from .errors import SettingError
+from .expressions import symbol
+from .network import require_known
+from .problem import Problem
+
+if TYPE_CHECKING:
+    import xarray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver answers: one law a time.
+
+    `error` is a proven bound on the total variation of every law, worst over times, or None where
+    none is proven. `meta` says solver, settings, seed, digests, versions, CPU seconds, findings.
+    `trajectories` [n, T, S] are there for solvers that make them.
+    """
+
+    model: CompiledModel
+    times: Array
+    theta: Array
+    laws: tuple[Distribution, ...]
+    error: float | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    trajectories: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, laws: Sequence[Distribution], **fields: Any) -> Solution:
+        """The answer to `problem`."""
+        return cls(problem.model, problem.times, problem.theta, tuple(laws), **fields)
+
+    def with_meta(self, **entries: Any) -> Solution:
+        """The same answer with more provenance."""
+        return replace(self, meta={**self.meta, **entries})
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """The names of the counted species, in the order of every array: [S]."""
+        return self.model.network.species_names
+
+    # moments ---------------------------------------------------------------------------------
+
+    def mean(self, name: str | None = None) -> Array:
+        """Means: [T, S], or [T] of one species, rule, parameter, compartment or "[X]" (concentration)."""
+        if name is None:
+            return np.stack([distribution.mean(law) for law in self.laws])
+        f = self._quantity(name)
+        return np.array([law.expect(lambda x, t=t: f(x, t)) for law, t in zip(self.laws, self.times, strict=True)])
+
+    def std(self, name: str | None = None) -> Array:
+        """Standard deviations: [T, S] or [T]; of the stated law, or the sample sd of trajectories."""
+        if name is None:
+            return np.sqrt(np.maximum(np.diagonal(self.covariance(), axis1=1, axis2=2), 0.0))
+        return np.sqrt(np.maximum(self.covariance(name, name), 0.0))
+
+    def covariance(self, first: str | None = None, second: str | None = None) -> Array:
+        """Covariances: [T, S, S], or [T] between two named quantities."""
+        scale = 1.0
+        if self.trajectories is not None and len(self.trajectories) > 1:
+            scale = len(self.trajectories) / (len(self.trajectories) - 1)
+        if first is None:
+            return scale * np.stack([distribution.covariance(law) for law in self.laws])
+        f, g = self._quantity(first), self._quantity(second or first)
+        result = np.empty(len(self.times))
+        for k, (law, t) in enumerate(zip(self.laws, self.times, strict=True)):
+            a, b = law.expect(lambda x, t=t: f(x, t)), law.expect(lambda x, t=t: g(x, t))
+            result[k] = law.expect(lambda x, t=t, a=a, b=b: (f(x, t) - a) * (g(x, t) - b))
+        return scale * result
+
+    # laws ------------------------------------------------------------------------------------
+
+    def law(self, time: float) -> Distribution:
+        """The joint law of all species at one of the times."""
+        return self.laws[self._time(time)]
+
+    def marginal(self, species: str, time: float) -> Array:
+        """Probabilities of the counts 0, 1, ... of one species: [n + 1]."""
+        return self.law(time).marginal([self._axis(species)]).table()
+
+    def joint(self, species: tuple[str, str], time: float) -> Array:
+        """Probabilities of the counts of two species, from 0: [n + 1, m + 1]."""
+        return self.law(time).marginal([self._axis(s) for s in species]).table()
+
+    def log_prob(self, counts: ArrayLike | Mapping[str, ArrayLike], time: float) -> Array:
+        """Log-probability of counts [..., S], or of a mapping name -> counts with the others summed out."""
+        law = self.law(time)
+        if isinstance(counts, Mapping):
+            axes = [self._axis(name) for name in counts]
+            columns = np.broadcast_arrays(*(np.asarray(v) for v in counts.values()))
+            return law.marginal(axes).log_prob(np.stack(columns, axis=-1))
+        x = np.asarray(counts)
+        if x.shape[-1:] != (len(self.species),):
+            raise SettingError(f"counts have {x.shape[-1:]} entries, not the {len(self.species)} species")
+        return law.log_prob(x)
+
+    def sample(self, n: int, time: float, *, seed: int | None = None) -> NDArray[np.int64]:
+        """Draws of the joint law (renormalised): [n, S]."""
+        return self.law(time).sample(n, rng=np.random.default_rng(seed))
+
+    # other forms -----------------------------------------------------------------------------
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Means and standard deviations by time and species, as a labelled dataset."""
+        import xarray
+
+        data: dict[str, Any] = {
+            "mean": (("time", "species"), self.mean()),
+            "std": (("time", "species"), self.std()),
+        }
+        if self.trajectories is not None:
+            data["trajectories"] = (("path", "time", "species"), self.trajectories)
+        attributes = {"error": -1.0 if self.error is None else self.error, "meta": json.dumps(self.meta, default=str)}
+        return xarray.Dataset(data, {"time": self.times, "species": list(self.species)}, attributes)
+
+    def plot(self, species: str | None = None, path: str | Path | None = None) -> Any:
+        """Mean and a band of one standard deviation over time, with the last marginal; a matplotlib Figure."""
+        from .pictures import plot_solution
+
+        return plot_solution(self, species, path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the laws and their provenance to netCDF; `kinetix.open` reads them back."""
+        from .storage import save_solution
+
+        save_solution(self, Path(path))
+
+    # names and times ---------------------------------------------------------------------------
+
+    def _time(self, time: float) -> int:
+        nearest = int(np.argmin(np.abs(self.times - time)))
+        if abs(self.times[nearest] - time) > 1e-9 * max(abs(time), 1e-300):
+            raise ValueError(f"no law at time {time}; there are {', '.join(f'{t:g}' for t in self.times)}")
+        return nearest
+
+    def _axis(self, species: str) -> int:
+        require_known([species], self.species, "species")
+        return self.species.index(species)
+
+    def _quantity(self, name: str) -> Callable[[NDArray[np.int64], float], Array]:
+        """The function (counts [N, S], time) -> [N] of a named quantity of the model."""
+        network = self.model.network
+        if name.startswith("[") and name.endswith("]"):
+            species = network.species[self._axis(name[1:-1])]
+            sizes = {c.name: v for c, v in zip(network.constants, self.theta[len(network.parameters) :], strict=True)}
+            volume = sizes.get(species.compartment or "", 1.0)
+            axis = self._axis(species.name)
+            return lambda x, _: np.asarray(x[:, axis] / volume)
+        if name in self.species:
+            axis = self._axis(name)
+            return lambda x, _: x[:, axis].astype(np.float64)
+        require_known([name], (*self.species, *network.theta_names, *network.variables), "quantity")
+        expression: sympy.Expr = symbol(name)
+        return lambda x, t: self.model.evaluate(expression, x, self.theta, float(t))
