@@ -86,7 +86,7 @@ class PointMass:
         return np.tile(self.counts, (n, 1))
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
-        """f at the state."""
+        """F at the state."""
         return np.asarray(f(self.counts[None, :]))[0]
 
     def marginal(self, axes: Sequence[int]) -> PointMass:

@@ -90,7 +90,9 @@ def from_tree(tree: Tree) -> Any:
         case "constant" if rest[0] in _CONSTANTS:
             return _CONSTANTS[str(rest[0])]
         case "Piecewise":
-            return sympy.Piecewise(*((from_tree(pair[0]), from_tree(pair[1])) for pair in rest if isinstance(pair, list)))
+            return sympy.Piecewise(
+                *((from_tree(pair[0]), from_tree(pair[1])) for pair in rest if isinstance(pair, list))
+            )
         case _ if head in OPERATIONS:
             return OPERATIONS[head](*(from_tree(argument) for argument in rest))
     raise ModelError(f"a stored rate law uses the unknown operation {head!r}")

@@ -99,7 +99,7 @@ class ReactionNetwork:
     report: Findings = field(default_factory=Findings, compare=False)
     source: str | None = field(default=None, compare=False)
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the fields, as any sequences
+    def __init__(
         self,
         species: Iterable[Species],
         parameters: Iterable[Parameter],
@@ -315,4 +315,4 @@ def _side(counts: Stoichiometry) -> str:
 
 
 def _number(value: float) -> str:
-    return repr(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))  # noqa: PLR2004
+    return repr(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))

@@ -27,7 +27,7 @@ class _NumbaPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy is untyped
 
     def _print_Pow(self, expr: sympy.Pow, rational: bool = False) -> str:  # noqa: N802 - sympy's naming
         base, exponent = expr.as_base_exp()
-        if exponent.is_Integer and 2 <= int(exponent) <= 4:  # noqa: PLR2004
+        if exponent.is_Integer and 2 <= int(exponent) <= 4:
             return "(" + "*".join([f"({self._print(base)})"] * int(exponent)) + ")"
         if exponent.is_Integer and int(exponent) == -1:
             return f"(1.0/({self._print(base)}))"
