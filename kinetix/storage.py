@@ -1,0 +1,138 @@
+"""Solutions on disk: netCDF with the laws, the network, the provenance and a digest of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .compiler import compile_network
+from .distribution import Distribution, Sampled, Tabulated
+from .errors import CheckpointError
+from .serial import network_from_json, network_to_json
+from .solution import Solution
+from .space import StateSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = "kinetix-solution-1"
+DRAWS = 100_000
+"""States drawn to store a law that is neither a table nor trajectories (said in `meta`)."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place, whole, when the block ends well."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_solution(solution: Solution, path: Path) -> None:
+    """Write `solution` to netCDF; nets' laws are stored as tables, or as draws where no table fits."""
+    import xarray
+
+    arrays: dict[str, NDArray[Any]] = {"time": solution.times, "theta": solution.theta}
+    meta = dict(solution.meta)
+    if solution.trajectories is not None:
+        arrays["trajectories"] = solution.trajectories
+    else:
+        for k, law in enumerate(solution.laws):
+            arrays |= {f"law{k}_{name}": value for name, value in _stored(law, meta).items()}
+    header = {
+        "network": network_to_json(solution.model.network),
+        "meta": meta,
+        "error": solution.error,
+        "laws": len(solution.laws),
+    }
+    text = json.dumps(header, default=_plain)
+    data = xarray.Dataset({name: ([f"{name}_{i}" for i in range(a.ndim)], a) for name, a in arrays.items()})
+    data.attrs = {"format": FORMAT, "header": text, "digest": _digest(text, arrays)}
+    with replacing(path) as temporary:
+        data.to_netcdf(
+            temporary, engine="h5netcdf", encoding={n: {"zlib": True} for n, a in arrays.items() if a.size > 512}
+        )
+
+
+def load_solution(path: Path) -> Solution:
+    """The solution in a file made by `save_solution`; damage of any kind is a CheckpointError."""
+    import xarray
+
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as file:
+            data = file.load()
+        if data.attrs.get("format") != FORMAT:
+            raise CheckpointError(f"not a stored solution ({FORMAT})", file=str(path))
+        text, arrays = str(data.attrs["header"]), {str(n): np.asarray(v.values) for n, v in data.data_vars.items()}
+        if _digest(text, arrays) != data.attrs.get("digest"):
+            raise CheckpointError("the content does not match its digest", file=str(path), mend="make the file again")
+        return _rebuilt(json.loads(text), arrays)
+    except CheckpointError as problem:
+        raise problem.within(str(path)) from problem
+    except (ValueError, KeyError, TypeError, RuntimeError) as problem:
+        raise CheckpointError(f"cannot be read as a stored solution: {problem}", file=str(path)) from problem
+
+
+def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Solution:
+    model = compile_network(network_from_json(header["network"]))
+    trajectories = arrays.get("trajectories")
+    laws: list[Distribution] = []
+    for k in range(int(header["laws"])):
+        if trajectories is not None:
+            laws.append(Sampled(trajectories[:, k]))
+        elif f"law{k}_draws" in arrays:
+            laws.append(Sampled(arrays[f"law{k}_draws"]))
+        else:
+            free, lower, shape, offset, basis, p = (
+                arrays[f"law{k}_{part}"] for part in ("free", "lower", "shape", "offset", "basis", "p")
+            )
+            ends = (tuple(map(int, free)), tuple(map(int, lower)), tuple(map(int, shape)))
+            laws.append(Tabulated(StateSpace(*ends, offset, basis), p))
+    error = None if header["error"] is None else float(header["error"])
+    return Solution(model, arrays["time"], arrays["theta"], tuple(laws), error, header["meta"], trajectories)
+
+
+def _stored(law: Distribution, meta: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    tabulate = getattr(law, "tabulated", None)
+    table = law if isinstance(law, Tabulated) else (tabulate() if tabulate is not None else None)
+    if isinstance(table, Tabulated):
+        space = table.space
+        ends = {"free": np.array(space.free), "lower": np.array(space.lower), "shape": np.array(space.shape)}
+        return {**ends, "offset": space.offset, "basis": space.basis, "p": table.p}
+    if isinstance(law, Sampled):
+        return {"draws": law.counts}
+    meta["stored_as"] = f"{DRAWS} draws of each law: its histogram stands in for the probabilities"
+    return {"draws": law.sample(DRAWS, rng=np.random.default_rng(0))}
+
+
+def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
