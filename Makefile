@@ -23,7 +23,7 @@ lint: .venv/tools types
 
 # type checkers do not follow import hooks: check the wheel as users get it, from an empty folder
 types: .venv/tools
-	rm -rf build/types && mkdir -p build/types/empty
+	rm -rf build && mkdir -p build/types/empty
 	$(PIP) wheel -q --no-deps --no-build-isolation -w build/types .
 	$(BIN)/python -m zipfile -e build/types/kinetix_cme-*.whl build/types/site
 	cd build/types/empty && MYPYPATH=../site ../../../.venv/bin/mypy --config-file ../../../pyproject.toml -p kinetix

@@ -105,7 +105,7 @@ def _unbounded(network: ReactionNetwork) -> Iterator[Finding]:
     if any(m != int(m) for r in network.reactions for m in (*r.reactants.values(), *r.products.values())):
         return
     laws = network.conservation_laws()
-    bounded = (laws[(laws >= 0).all(axis=1)] > 0).any(axis=0)
+    bounded = np.any(laws[np.all(laws >= 0, axis=1)] > 0, axis=0).tolist()
     for species, row, safe in zip(network.species, network.stoichiometry.T, bounded, strict=True):
         if not safe and (row > 0).any():
             yield Finding(

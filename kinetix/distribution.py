@@ -87,7 +87,7 @@ class PointMass:
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
         """F at the state."""
-        return np.asarray(f(self.counts[None, :]))[0]
+        return np.asarray(np.asarray(f(self.counts[None, :]))[0])
 
     def marginal(self, axes: Sequence[int]) -> PointMass:
         """The same on fewer species."""
@@ -139,7 +139,8 @@ class Tabulated:
         """Probabilities summed over the other species."""
         states = self.space.states(self._support)[:, list(axes)]
         space = StateSpace.box(states.max(axis=0), states.min(axis=0))
-        return Tabulated(space, np.bincount(space.index(states), self.p[self._support], minlength=space.size))
+        p = np.bincount(space.index(states), self.p[self._support], minlength=space.size)
+        return Tabulated(space, np.asarray(p, dtype=np.float64))
 
     def table(self) -> Array:
         """Dense probabilities from count 0."""
@@ -180,7 +181,7 @@ class Sampled:
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
         """The average of f over the draws."""
-        return np.asarray(f(self.counts), dtype=np.float64).mean(axis=0)
+        return np.asarray(np.mean(f(self.counts), axis=0, dtype=np.float64))
 
     def marginal(self, axes: Sequence[int]) -> Sampled:
         """The draws of fewer species."""
@@ -190,4 +191,4 @@ class Sampled:
         """The histogram, from count 0."""
         shape = tuple(self.counts.max(axis=0) + 1)
         flat = np.ravel_multi_index(tuple(self.counts.T), shape)
-        return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape) / len(self.counts)
+        return np.asarray(np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape) / len(self.counts))

@@ -59,7 +59,7 @@ class Reaction:
     reactants: Stoichiometry
     products: Stoichiometry
     propensity: sympy.Expr
-    law: sympy.Expr = None  # type: ignore[assignment] # filled in below
+    law: sympy.Expr = None  # filled in below
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reactants", MappingProxyType(dict(self.reactants)))

@@ -56,7 +56,7 @@ def draw(network: ReactionNetwork, path: Path) -> None:
             ax=axes,
         )
         for node in nodes:
-            axes.text(*place[node], node[1], ha="center", va="center", fontsize=8, color=colour, parse_math=False)
+            axes.text(*place[node], node[1], ha="center", va="center", fontsize=8, color=colour).set_parse_math(False)
     for role, style in (("reactant", "solid"), ("product", "solid"), ("modifier", "dashed")):
         edges = [(a, b) for a, b, data in graph.edges(data=True) if data["role"] == role]
         nx.draw_networkx_edges(
@@ -71,7 +71,7 @@ def draw(network: ReactionNetwork, path: Path) -> None:
             arrows=True,
             arrowsize=12,
         )
-    axes.set_title(network.name, parse_math=False)
+    axes.set_title(network.name).set_parse_math(False)
     axes.set_axis_off()
     figure.savefig(path, dpi=150)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[np.float64]
+Quantity = Callable[[float, NDArray[np.int64]], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Solution:
         if name is None:
             return np.stack([distribution.mean(law) for law in self.laws])
         f = self._quantity(name)
-        return np.array([law.expect(lambda x, t=t: f(x, t)) for law, t in zip(self.laws, self.times, strict=True)])
+        return np.array([law.expect(partial(f, t)) for law, t in zip(self.laws, self.times, strict=True)])
 
     def std(self, name: str | None = None) -> Array:
         """Standard deviations: [T, S] or [T]; of the stated law, or the sample sd of trajectories."""
@@ -82,8 +84,9 @@ class Solution:
         f, g = self._quantity(first), self._quantity(second or first)
         result = np.empty(len(self.times))
         for k, (law, t) in enumerate(zip(self.laws, self.times, strict=True)):
-            a, b = law.expect(lambda x, t=t: f(x, t)), law.expect(lambda x, t=t: g(x, t))
-            result[k] = law.expect(lambda x, t=t, a=a, b=b: (f(x, t) - a) * (g(x, t) - b))
+            result[k] = law.expect(
+                partial(_centred_product, f, law.expect(partial(f, t)), g, law.expect(partial(g, t)), t)
+            )
         return scale * result
 
     # laws ------------------------------------------------------------------------------------
@@ -155,18 +158,22 @@ class Solution:
         require_known([species], self.species, "species")
         return self.species.index(species)
 
-    def _quantity(self, name: str) -> Callable[[NDArray[np.int64], float], Array]:
-        """The function (counts [N, S], time) -> [N] of a named quantity of the model."""
+    def _quantity(self, name: str) -> Quantity:
+        """The function (time, counts [N, S]) -> [N] of a named quantity of the model."""
         network = self.model.network
         if name.startswith("[") and name.endswith("]"):
             species = network.species[self._axis(name[1:-1])]
             sizes = {c.name: v for c, v in zip(network.constants, self.theta[len(network.parameters) :], strict=True)}
             volume = sizes.get(species.compartment or "", 1.0)
             axis = self._axis(species.name)
-            return lambda x, _: np.asarray(x[:, axis] / volume)
+            return lambda _, x: np.asarray(x[:, axis] / volume)
         if name in self.species:
             axis = self._axis(name)
-            return lambda x, _: x[:, axis].astype(np.float64)
+            return lambda _, x: x[:, axis].astype(np.float64)
         require_known([name], (*self.species, *network.theta_names, *network.variables), "quantity")
         expression: sympy.Expr = symbol(name)
-        return lambda x, t: self.model.evaluate(expression, x, self.theta, float(t))
+        return lambda t, x: self.model.evaluate(expression, x, self.theta, float(t))
+
+
+def _centred_product(f: Quantity, a: Array, g: Quantity, b: Array, t: float, x: NDArray[np.int64]) -> Array:
+    return (f(t, x) - a) * (g(t, x) - b)

@@ -78,10 +78,10 @@ def conservation_laws(change: NDArray[np.int64]) -> NDArray[np.int64]:
     laws = np.zeros((species - len(pivots), species), dtype=np.int64)
     for law, free in zip(laws, (s for s in range(species) if s not in pivots), strict=True):
         weights = {free: Fraction(1)} | {p: -row[free] for p, row in pivots.items() if free in row}
-        scale = lcm(*(w.denominator for w in weights.values()))
-        common = gcd(*(int(w * scale) for w in weights.values()))
+        whole = lcm(*(w.denominator for w in weights.values()))
+        common = gcd(*(int(w * whole) for w in weights.values()))
         for s, w in weights.items():
-            law[s] = int(w * scale) // common
+            law[s] = int(w * whole) // common
     return _made_positive(laws)
 
 
