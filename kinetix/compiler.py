@@ -52,7 +52,7 @@ class CompiledModel:
         Leading axes broadcast. Values are what the law says: the caller refuses negative ones.
         """
         x, p = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
-        shape = np.broadcast(x[..., 0], p[..., 0]).shape
+        shape = np.broadcast_shapes(x.shape[:-1], p.shape[:-1])
         with np.errstate(all="ignore"):
             rates = self._numpy_laws(*np.moveaxis(x, -1, 0), *np.moveaxis(p, -1, 0), time)
         result = np.empty((*shape, len(self.network.reactions)))
@@ -65,7 +65,7 @@ class CompiledModel:
         import torch
 
         rates = self._torch_laws(*counts.unbind(-1), *theta.unbind(-1), torch.as_tensor(time))
-        shape = torch.broadcast_shapes(counts.shape[:-1], theta.shape[:-1])
+        shape = np.broadcast_shapes(tuple(counts.shape[:-1]), tuple(theta.shape[:-1]))
         columns = [torch.as_tensor(r, dtype=theta.dtype, device=theta.device).expand(shape) for r in rates]
         return torch.stack(columns, dim=-1)
 

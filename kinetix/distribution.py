@@ -173,7 +173,7 @@ class Sampled:
         share = {tuple(row): repeat / len(self.counts) for row, repeat in zip(seen.tolist(), repeats, strict=True)}
         flat = [share.get(tuple(row), 0.0) for row in x.reshape(-1, x.shape[-1]).tolist()]
         with np.errstate(divide="ignore"):
-            return np.log(np.array(flat)).reshape(x.shape[:-1])
+            return np.asarray(np.log(np.array(flat)).reshape(x.shape[:-1]))
 
     def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
         """Draws with replacement from the draws."""

@@ -56,7 +56,8 @@ def draw(network: ReactionNetwork, path: Path) -> None:
             ax=axes,
         )
         for node in nodes:
-            axes.text(*place[node], node[1], ha="center", va="center", fontsize=8, color=colour).set_parse_math(False)
+            x, y = place[node]
+            axes.text(x, y, node[1], ha="center", va="center", fontsize=8, color=colour).set_parse_math(False)
     for role, style in (("reactant", "solid"), ("product", "solid"), ("modifier", "dashed")):
         edges = [(a, b) for a, b, data in graph.edges(data=True) if data["role"] == role]
         nx.draw_networkx_edges(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiler import compile_network
-from .distribution import Distribution, Sampled, Tabulated
+from .distribution import Distribution, PointMass, Sampled, Tabulated
 from .errors import CheckpointError
 from .serial import network_from_json, network_to_json
 from .solution import Solution
@@ -111,6 +111,8 @@ def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> S
 def _stored(law: Distribution, meta: dict[str, Any]) -> dict[str, NDArray[Any]]:
     tabulate = getattr(law, "tabulated", None)
     table = law if isinstance(law, Tabulated) else (tabulate() if tabulate is not None else None)
+    if isinstance(law, PointMass):
+        table = Tabulated(StateSpace.box(law.counts.tolist(), law.counts.tolist()), np.ones(1))
     if isinstance(table, Tabulated):
         space = table.space
         ends = {"free": np.array(space.free), "lower": np.array(space.lower), "shape": np.array(space.shape)}
