@@ -85,7 +85,9 @@ def load_solution(path: Path) -> Solution:
         return _rebuilt(json.loads(text), arrays)
     except CheckpointError as problem:
         raise problem.within(str(path)) from problem
-    except (ValueError, KeyError, TypeError, RuntimeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise  # the system's own: missing, forbidden; h5py reports damage as an OSError without a number
         raise CheckpointError(f"cannot be read as a stored solution: {problem}", file=str(path)) from problem
 
 

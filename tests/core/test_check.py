@@ -1,0 +1,61 @@
+"""Each finding of `check()` on a network that has it, and none on one that has nothing wrong."""
+
+import pytest
+
+from kinetix.errors import ModelError
+from kinetix.expressions import TIME, symbol
+from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
+
+K = symbol("k")
+X = symbol("X")
+
+
+def network(*reactions: Reaction, start: float = 5, **species: float) -> ReactionNetwork:
+    named = {"X": start, **species}
+    return ReactionNetwork([Species(n, v) for n, v in named.items()], [Parameter("k", 1.0)], reactions)
+
+
+def decay(law: object) -> Reaction:
+    return Reaction("decay", {"X": 1}, {}, law)  # type: ignore[arg-type]
+
+
+def test_a_sound_model_has_no_findings() -> None:
+    assert network(decay(mass_action("k", {"X": 1}))).check().codes == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "model"),
+    [
+        ("KX101", network(decay(K))),
+        ("KX102", network(Reaction("pair", {"X": 2}, {}, K * X**2))),
+        ("KX105", network(Reaction("half", {"X": 0.5}, {}, K * X))),  # type: ignore[dict-item]
+        ("KX106", network(decay(K * X), start=2.5)),
+        ("KX108", network(decay(K))),
+        ("KX108", network(Reaction("pair", {"X": 2}, {}, K * X))),
+        ("KX109", network(decay(2 * X))),
+        ("KX110", network(decay(K * X), Reaction("never", {"A": 1}, {}, K * symbol("A")), A=0)),
+        ("KX110", network(decay(K * X), Reaction("no_enzyme", {}, {"X": 1}, K * symbol("E")), E=0)),
+        ("KX111", network(decay(K * X), Reaction("birth", {}, {"X": 1}, K))),
+        ("KX112", network(decay(K * X * (1 + TIME)))),
+    ],
+)
+def test_each_finding_on_the_model_that_has_it(code: str, model: ReactionNetwork) -> None:
+    assert code in model.check().codes
+
+
+def test_a_guarded_pair_law_is_not_a_power_law_and_cannot_fire_short() -> None:
+    codes = network(Reaction("pair", {"X": 2}, {}, mass_action("k", {"X": 2}))).check().codes
+    assert not {"KX102", "KX108"} & set(codes)
+
+
+def test_a_chain_of_makers_can_fire() -> None:
+    """Mutant: reachability that looks only at the initial counts calls the second step dead."""
+    steps = [Reaction("one", {"X": 1}, {"A": 1}, K * X), Reaction("two", {"A": 1}, {}, K * symbol("A"))]
+    assert "KX110" not in network(*steps, A=0).check().codes
+
+
+def test_fractions_are_errors_for_stochastic_solvers_and_warnings_for_the_mean_field() -> None:
+    model = network(decay(K * X), start=2.5)
+    with pytest.raises(ModelError, match=r"KX106 X: starts at 2\.5"):
+        model.check().raise_for_errors()
+    assert model.check(solver="mean-field").raise_for_errors().codes == ("KX106",)

@@ -1,0 +1,35 @@
+"""Pictures are files that open, and names are never read as markup."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kinetix.distribution import PointMass
+from kinetix.expressions import symbol
+from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
+from kinetix.problem import Problem
+from kinetix.solution import Solution
+
+MODEL = ReactionNetwork(
+    [Species("G_on", 1), Species("M", 3)],
+    [Parameter("k", 2.0)],
+    [Reaction("make", {}, {"M": 1}, symbol("k") * symbol("G_on"))],
+    name="a $broken^{ name",
+)
+
+
+def test_the_graph_is_drawn(tmp_path: Path) -> None:
+    MODEL.draw(tmp_path / "graph.png")
+    assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_solution_is_plotted(tmp_path: Path) -> None:
+    problem = Problem.of(MODEL, [1.0, 2.0])
+    solution = Solution.of(problem, [PointMass(np.array([1, 3])), PointMass(np.array([1, 4]))])
+    figure = solution.plot("M", tmp_path / "m.png")
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert [axis.get_xlabel() for axis in figure.axes] == ["time", "count"]
+
+
+def test_latex_names_are_upright_and_escaped() -> None:
+    assert r"\varnothing &\rightarrow& \mathrm{M} & \mathrm{G\_on} \mathrm{k}" in MODEL.to_latex()
