@@ -1,0 +1,114 @@
+"""A problem as numbers that a net reads: rates in their box, initial counts, time.
+
+Only what varies is in the prompt; what is frozen is the net's own. Every feature lies in about
+[-1, 1]. The formulas are plain arithmetic, so they also run, differentiably, on torch tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import SettingError
+from .network import ReactionNetwork, require_known
+
+Array = NDArray[np.float64]
+
+ZERO = 1e-3
+"""log(k + ZERO * high) stands for log k, so that a rate may be 0."""
+
+_SHARES = (0.01, 0.03, 0.1, 0.3)  # time scales tau of the features exp(-t / tau), as shares of the last time
+_EARLIEST = 1e-3  # log t is cut off at this share of the last time
+
+
+@dataclass(frozen=True, eq=False)
+class PromptEncoding:
+    """Which entries of theta and of the initial counts vary, between what bounds, up to what time.
+
+    `parameters` [V] index theta, `species` [W] index the counts; `low`, `high` [V + W].
+    """
+
+    parameters: tuple[int, ...]
+    species: tuple[int, ...]
+    low: Array
+    high: Array
+    times: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, network: ReactionNetwork, box: Mapping[str, tuple[float, float]], times: tuple[float, float]
+    ) -> PromptEncoding:
+        """The encoding of a box: name of a parameter or species -> (low, high), in any order."""
+        require_known(box, (*network.theta_names, *network.species_names), "parameter or species")
+        varied = [n for n in network.theta_names if n in box], [n for n in network.species_names if n in box]
+        bounds = np.array([box[n] for part in varied for n in part], dtype=np.float64).reshape(-1, 2)
+        return cls(
+            tuple(network.theta_names.index(n) for n in varied[0]),
+            tuple(network.species_names.index(n) for n in varied[1]),
+            bounds[:, 0],
+            bounds[:, 1],
+            (float(times[0]), float(times[1])),
+        )
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) & np.isfinite(self.high) & (self.low >= 0) & (self.low < self.high)).all():
+            raise SettingError("the bounds of a box are finite, with 0 <= low < high", place="box")
+        if not 0 <= self.times[0] <= self.times[1] or not 0 < self.times[1] < math.inf:
+            raise SettingError(f"times {self.times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
+
+    @cached_property
+    def groups(self) -> tuple[tuple[int, int], ...]:
+        """The tokens: columns from-to of every rate (2), every initial count (3) and the time."""
+        sizes = [2] * len(self.parameters) + [3] * len(self.species) + [2 + len(_SHARES)]
+        ends = np.cumsum(sizes)
+        return tuple((int(e - n), int(e)) for e, n in zip(ends, sizes, strict=True))
+
+    @property
+    def size(self) -> int:
+        """The number of features: C."""
+        return self.groups[-1][1]
+
+    def encode(self, thetas: ArrayLike, starts: ArrayLike, times: ArrayLike) -> Array:
+        """Features of problems: theta [..., P], initial counts [..., S], time [...] -> [..., C]."""
+        theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.float64)
+        varied = [theta[..., i] for i in self.parameters] + [start[..., i] for i in self.species]
+        columns = self.columns(varied, np.asarray(times, dtype=np.float64), np)
+        return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+    def columns(self, varied: Sequence[Any], times: Any, library: Any) -> list[Any]:
+        """The C features, each [...], from the V + W varied quantities; `library` is numpy or torch."""
+        result: list[Any] = []
+        for k, value in enumerate(varied):
+            low, high = float(self.low[k]), float(self.high[k])
+            result.append(2 * (value - low) / (high - low) - 1)
+            if k < len(self.parameters):
+                result.append(_scaled_log(value, low, high, ZERO * high, library))
+            else:
+                result.append(2 * (value**0.5 - low**0.5) / (high**0.5 - low**0.5) - 1)
+                result.append(_scaled_log(value, low, high, 1.0, library))
+        share = times / self.times[1]
+        result.append(2 * share - 1)
+        result.append(1 + 2 * library.log(share + _EARLIEST) / abs(math.log(_EARLIEST)))
+        result.extend(2 * library.exp(-share / tau) - 1 for tau in _SHARES)
+        return result
+
+    def inside(self, thetas: ArrayLike, starts: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:
+        """Whether problems lie in the box and interval (to rounding): [...]."""
+        theta, start, t = (np.asarray(v, dtype=np.float64) for v in (thetas, starts, times))
+        slack = 1e-9 * (self.high - self.low)
+        result = (t >= self.times[0] * (1 - 1e-9)) & (t <= self.times[1] * (1 + 1e-9))
+        for k, (source, i) in enumerate([(theta, i) for i in self.parameters] + [(start, i) for i in self.species]):
+            value = source[..., i]
+            result = result & (value >= self.low[k] - slack[k]) & (value <= self.high[k] + slack[k])
+        return np.asarray(result)
+
+
+def _scaled_log(value: Any, low: float, high: float, shift: float, library: Any) -> Any:
+    bottom, top = math.log(low + shift), math.log(high + shift)
+    return 2 * (library.log(value + shift) - bottom) / (top - bottom) - 1
