@@ -130,7 +130,8 @@ def mix(z):
 
 @njit(nogil=True, cache=True)
 def begin(low, high, number, lane):
-    return mix(mix(mix(low + lane) ^ high) ^ (np.uint64(number) * np.uint64({streams.GOLDEN})))
+    key = mix(mix(np.uint64(low) + lane) ^ np.uint64(high))
+    return mix(key ^ (np.uint64(number) * np.uint64({streams.GOLDEN})))
 
 
 @njit(nogil=True, cache=True)
@@ -199,7 +200,7 @@ def _event(model: CompiledModel, laws: list[str]) -> list[str]:
     lines += [
         f"total = {total}",
         "if total > 0.0:",
-        f"    if not (total < INFINITY):\n        code = {BAD_PROPENSITY}\n        break".replace("\n", "\n    "),
+        f"    if not (total < INFINITY):\n        code = {BAD_PROPENSITY}\n        break",
         *_indented(_NEXT_WORD.split("\n"), 1),
         "    following = t - math.log(float(np.int64(word >> np.uint64(11)) + 1) * UNIT) / total",
         "else:",

@@ -146,7 +146,8 @@ class _Job:
         report, when = np.zeros(3 + self.starts.shape[1], dtype=np.int64), np.zeros(1)
         theta, start = np.ascontiguousarray(self.thetas[a:b]), np.ascontiguousarray(self.starts[a:b])
         run, part = self.kernel, self.out[a:b]
-        run(self.times, theta, start, self.first + a, *self.root, self.budget, control, part, report, when)
+        low, high = (np.uint64(word) for word in self.root)  # always unsigned: numba types by the value's class
+        run(self.times, theta, start, self.first + a, low, high, self.budget, control, part, report, when)
         self._judge(report, float(when[0]))
 
     def _judge(self, report: Counts, when: float) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import sympy
+
 from kinetix.expressions import symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
 
