@@ -1,0 +1,261 @@
+"""Where a net that covers a box learns from: exact laws where they fit in memory, else exact trajectories.
+
+The exact teacher gives soft targets: the cross-entropy of the net's conditionals to those of the
+tabulated law. The trajectory teacher gives the likelihood of exact draws. Both make their lessons
+in numbered chunks, each from (root, number) alone, so that a resumed run makes the same ones.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kinetix.compiler import CompiledModel
+from kinetix.distribution import PointMass
+from kinetix.problem import Problem
+from kinetix.space import StateSpace
+
+from .autoregressive import Autoregressive
+from .box import Box
+from .fsp import FSP
+from .layout import Layout
+from .ssa import simulate
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is taught: a model over a box, seen through a layout; `root` seeds the lessons.
+
+    `seconds` is the budget where it is one of time (then teaching may take `share` of it).
+    """
+
+    model: CompiledModel
+    box: Box
+    layout: Layout
+    root: int
+    seconds: float | None = None
+    share: float = 0.3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many lessons: a pool of `contexts` rate vectors, each at `times` times, the oldest replaced.
+
+    `first` vectors come before the first step, then `chunk` more every `every` steps. A step weighs
+    `batch` laws by `rows` prefixes (or paths) each.
+    """
+
+    contexts: int = 2048
+    times: int = 12
+    chunk: int = 8
+    first: int = 256
+    every: int = 16
+    batch: int = 64
+    rows: int = 32
+
+
+class Lessons(ABC):
+    """A pool of lessons that is filled and renewed while the net learns; a `training.Teacher`."""
+
+    def __init__(self, course: Course, plan: Plan) -> None:
+        self.course, self.plan = course, plan
+        self.window: StateSpace = course.layout.window
+        self.made = 0
+        self.seconds = 0.0
+        self._started = time.process_time()
+        self._pool: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def lesson(self, number: int) -> dict[str, Tensor]:
+        """The laws of one chunk: named tensors [laws, ...], always of the same shapes, with "context" [laws, C]."""
+
+    @abstractmethod
+    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss of some laws of the pool: a scalar."""
+
+    @property
+    def slots(self) -> int:
+        """Chunks that the pool holds."""
+        return max(1, self.plan.contexts // self.plan.chunk)
+
+    def loss(
+        self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
+    ) -> tuple[Tensor, Mapping[str, Any]]:
+        """See `training.Teacher`."""
+        del generator
+        self._fill(step)
+        device = next(net.parameters()).device
+        available = min(self.made, self.slots) * self._laws
+        chosen = torch.from_numpy(rng.integers(0, available, self.plan.batch))
+        batch = {name: tensor[chosen].to(device) for name, tensor in self._pool.items()}
+        return self.batch_loss(cast("Autoregressive", net), batch), {
+            "batch": f"laws {chosen[:4].tolist()} ... of the pool"
+        }
+
+    def state(self) -> Mapping[str, Any]:
+        """How many chunks were made."""
+        return {"made": self.made}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Make the chunks again that the pool held."""
+        self._pool, self.made = {}, 0
+        for number in range(max(0, int(state["made"]) - self.slots), int(state["made"])):
+            self._add(number)
+
+    def _fill(self, step: int) -> None:
+        first = max(1, self.plan.first // self.plan.chunk)
+        while self.made < first + step // self.plan.every:
+            if self.made and self.course.seconds is not None and not self._has_time(first):
+                return
+            self._add(self.made)
+
+    def _has_time(self, first: int) -> bool:
+        if self.made < first:
+            return self.seconds < 0.5 * self.course.share * self.course.seconds  # type: ignore[operator]
+        return self.seconds < self.course.share * (time.process_time() - self._started)
+
+    def _add(self, number: int) -> None:
+        began = time.process_time()
+        lesson = self.lesson(number)
+        self._laws = len(lesson["context"])
+        slot = number % self.slots
+        for name, tensor in lesson.items():
+            if name not in self._pool:
+                self._pool[name] = tensor.new_zeros((self.slots * self._laws, *tensor.shape[1:]))
+            self._pool[name][slot * self._laws : (slot + 1) * self._laws] = tensor
+        self.made = number + 1
+        self.seconds += time.process_time() - began
+
+    def draw(self, number: int) -> tuple[np.random.Generator, Array, Counts, Array]:
+        """The generator, rate vectors [chunk, P], initial counts [chunk, S] and times [T] of a chunk."""
+        rng = np.random.default_rng([self.course.root, number])
+        thetas, starts = self.course.box.at(rng.random((self.plan.chunk, self.course.box.dimension)))
+        return rng, thetas, starts, self.course.box.draw_times(self.plan.times, rng)
+
+    def contexts(self, thetas: Array, starts: Counts, times: Array) -> Tensor:
+        """Prompts of every rate vector at every time: [chunk * T, C] float32."""
+        features = self.course.box.encoding.encode(thetas[:, None], starts[:, None], times)
+        return torch.from_numpy(features.reshape(-1, features.shape[-1]).astype(np.float32))
+
+
+class ExactLessons(Lessons):
+    """Soft targets from tabulated exact laws: the loss is KL(exact || net), over drawn prefixes where they are many."""
+
+    def __init__(self, course: Course, plan: Plan, fsp: FSP) -> None:
+        super().__init__(course, plan)
+        self.fsp = fsp
+
+    def lesson(self, number: int) -> dict[str, Tensor]:
+        """Exact conditionals of a chunk's laws."""
+        rng, thetas, starts, times = self.draw(number)
+        starts = np.tile(starts[:1], (len(starts), 1))  # one start a chunk: the laws are pushed together
+        problem = Problem(self.course.model, times, thetas[0], PointMass(starts[0]))
+        p, _ = self.fsp.tables(problem, thetas, self.window)
+        p = np.maximum(p.reshape(-1, p.shape[-1]), 0.0)
+        p /= p.sum(axis=-1, keepdims=True)
+        values, weight, targets = conditionals(self.course.layout.table_in_own_order(p), self.plan.rows, rng)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entropy = -np.nansum(weight[..., None] * targets * np.log(targets), axis=(-2, -1))
+        return {
+            "context": self.contexts(thetas, starts, times),
+            "values": torch.from_numpy(values),
+            "weight": torch.from_numpy(weight.astype(np.float32)),
+            "targets": torch.from_numpy(targets.astype(np.float32)),
+            "entropy": torch.from_numpy(entropy.astype(np.float32)),
+        }
+
+    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
+        """The mean KL(exact || net) over the laws."""
+        stated = torch.cat(net.log_conditionals(batch["context"], batch["values"]), dim=-1)
+        cross = -(batch["targets"] * stated).sum(dim=-1)
+        return ((cross * batch["weight"]).sum(dim=-1) - batch["entropy"]).mean()
+
+
+class TrajectoryLessons(Lessons):
+    """Exact trajectories: the loss is minus their log-likelihood, every distinct prefix weighed once."""
+
+    def lesson(self, number: int) -> dict[str, Tensor]:
+        """States of `rows` trajectories at every context of the chunk."""
+        rng, thetas, starts, times = self.draw(number)
+        n = self.plan.rows
+        every = np.repeat(np.arange(len(thetas)), n)
+        counts = simulate(self.course.model, times, thetas[every], starts[every], rng=rng)
+        counts = counts.reshape(len(thetas), n, len(times), -1).swapaxes(1, 2).reshape(-1, n, counts.shape[-1])
+        values = self.course.layout.values(counts)
+        inside = self.window.contains(counts)
+        values = np.clip(values, 0, np.array(self.course.layout.caps) - 1)  # those outside weigh nothing
+        return {
+            "context": self.contexts(thetas, starts, times),
+            "values": torch.from_numpy(values.astype(np.int32)),
+            "weight": torch.from_numpy((inside / n).astype(np.float32)),
+        }
+
+    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
+        """Minus the mean log-likelihood of the states."""
+        values, weight = batch["values"].long(), batch["weight"]
+        rows, place = distinct_prefixes(values)
+        stated = net.log_conditionals(batch["context"], rows)
+        total = torch.zeros_like(weight)
+        for i, c in enumerate(stated):
+            per_state = c.gather(1, place[..., None].expand(-1, -1, c.shape[-1])) if i + 1 == len(stated) else None
+            if per_state is None:
+                total = total + c.gather(-1, rows[..., i : i + 1])[..., 0].gather(1, place)
+            else:
+                total = total + per_state.gather(-1, values[..., i : i + 1])[..., 0]
+        return -(total * weight).sum(dim=-1).mean()
+
+
+def conditionals(table: Array, rows: int, rng: np.random.Generator) -> tuple[Counts, Array, Array]:
+    """Prefixes of tabulated laws with the exact conditionals after them.
+
+    `table` [L, cap_1, ..., cap_D] -> values [L, n, D] (prefixes of length D - 1 and a 0), weights
+    [L, n] that sum to 1, targets [L, n, cap_1 + ... + cap_D]. All prefixes where there are at most
+    `rows`, else `rows` of them drawn from the law, evenly spread.
+    """
+    laws, caps = len(table), table.shape[1:]
+    depth = len(caps)
+    prefix = table.sum(axis=-1).reshape(laws, -1)
+    if prefix.shape[1] <= rows:
+        flat, weight = np.tile(np.arange(prefix.shape[1]), (laws, 1)), prefix
+    else:
+        points = (np.arange(rows) + rng.random((laws, 1))) / rows
+        edges = np.cumsum(prefix, axis=1)
+        edges /= edges[:, -1:]
+        flat = np.stack([np.searchsorted(e, u, side="right") for e, u in zip(edges, points, strict=True)])
+        weight = np.full((laws, rows), 1.0 / rows)
+    head = np.stack(np.unravel_index(flat, caps[:-1]), axis=-1) if depth > 1 else np.zeros((*flat.shape, 0), np.int64)
+    targets, own = [], np.arange(laws)[:, None]
+    for i in range(depth):
+        part = table.sum(axis=tuple(range(i + 2, depth + 1)))
+        chosen = (
+            part[(own, *(head[..., j] for j in range(i)))] if i else np.repeat(part[:, None], flat.shape[1], axis=1)
+        )
+        total = chosen.sum(axis=-1, keepdims=True)
+        targets.append(np.divide(chosen, total, out=np.zeros_like(chosen), where=total > 0))
+    values = np.concatenate([head, np.zeros((*flat.shape, 1), np.int64)], axis=-1)
+    return values, weight, np.concatenate(targets, axis=-1)
+
+
+def distinct_prefixes(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct prefixes of length D - 1 among each context's states: [B, n, D] -> [B, m, D], places [B, n]."""
+    batch, n, depth = values.shape
+    owner = torch.arange(batch, device=values.device)[:, None].expand(batch, n)
+    keys = torch.cat([owner[..., None], values[..., :-1]], dim=-1).reshape(batch * n, depth)
+    unique, place = torch.unique(keys, dim=0, return_inverse=True)
+    counts = torch.bincount(unique[:, 0], minlength=batch)
+    first = counts.cumsum(0) - counts
+    local = torch.arange(len(unique), device=values.device) - first[unique[:, 0]]
+    rows = values.new_zeros(batch, int(counts.max()), depth)
+    rows[unique[:, 0], local, : depth - 1] = unique[:, 1:]
+    return rows, local[place].reshape(batch, n)

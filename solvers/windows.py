@@ -1,0 +1,100 @@
+"""Which states a net over a box must know, and which teacher fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.compiler import CompiledModel
+from kinetix.distribution import PointMass
+from kinetix.errors import SettingError, TruncationError
+from kinetix.network import require_known
+from kinetix.problem import Problem
+from kinetix.space import StateSpace
+
+from .box import Box
+from .fsp import FSP
+from .ssa import simulate
+from .teachers import Course, ExactLessons, Lessons, Plan, TrajectoryLessons
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+MakeLessons = Callable[[Course, Plan], Lessons]
+
+LEAK = 1e-6
+"""Probability that may lie outside a net's window, at the visited points of the box."""
+
+EXACT = 300_000
+"""States of a window on which laws are still tabulated for teaching."""
+
+PILOT = 50
+"""Trajectories at every visited point of the box, to see how far the counts go."""
+
+
+def choose(
+    model: CompiledModel, box: Box, teacher: str, caps: Mapping[str, int] | None, root: int
+) -> tuple[StateSpace, str, MakeLessons]:
+    """The window, the teacher's name ("fsp" or "trajectories") and how to make its lessons."""
+    require_known(caps or {}, model.network.species_names, "species")
+    cube = np.concatenate([box.corners(), box.sobol(64)])
+    largest = _pilot(model, box, cube, root)
+    laws = model.network.conservation_laws()
+    if teacher != "trajectories":
+        space = StateSpace.conserved(laws, box.start, largest.tolist())
+        if space.size <= EXACT or teacher == "fsp":
+            try:
+                window = _capped(_exact_window(model, box, cube), caps, model)
+            except TruncationError:
+                if teacher == "fsp":
+                    raise
+            else:
+                if window.size <= EXACT or teacher == "fsp":
+                    return window, "fsp", lambda course, plan: ExactLessons(course, plan, FSP())
+    upper = np.maximum(np.ceil(1.2 * largest), 1).astype(np.int64)
+    window = _capped(StateSpace.conserved(laws, box.start, upper.tolist()), caps, model)
+    return window, "trajectories", TrajectoryLessons
+
+
+def _pilot(model: CompiledModel, box: Box, cube: Array, root: int) -> Counts:
+    """The largest count of each species in pilot runs over the box: [S]."""
+    thetas, starts = box.at(np.repeat(cube, PILOT, axis=0))
+    times = np.linspace(0.0, box.encoding.times[1], 9)[1:]
+    counts = simulate(model, times, thetas, starts, rng=np.random.default_rng(root), threads=1)
+    return np.asarray(np.maximum(counts.max(axis=(0, 1)), starts.max(axis=0)), dtype=np.int64)
+
+
+def _exact_window(model: CompiledModel, box: Box, cube: Array) -> StateSpace:
+    """The union of the FSP windows at the points, a tenth wider."""
+    thetas, starts = box.at(cube)
+    t0, t1 = box.encoding.times
+    times = np.unique(np.maximum([t1 / 200, t1 / 20, t1 / 5, t1 / 2, t1], t0))
+    spaces = []
+    for start in np.unique(starts, axis=0):
+        same = (starts == start).all(axis=1)
+        problem = Problem(model, times, thetas[same][0], PointMass(start))
+        spaces.append(FSP().window(problem, thetas[same], leak=LEAK))
+    lower = np.min([s.lower for s in spaces], axis=0)
+    upper = np.max([s.upper for s in spaces], axis=0)
+    wider = np.where(upper >= 3, np.ceil(1.1 * upper), upper).astype(np.int64)  # gene copies stay as they are
+    lower = np.floor(0.9 * lower).astype(np.int64)
+    space = spaces[0]
+    shape = tuple(int(u - b + 1) for u, b in zip(wider, lower, strict=True))
+    return StateSpace(space.free, tuple(int(b) for b in lower), shape, space.offset, space.basis)
+
+
+def _capped(window: StateSpace, caps: Mapping[str, int] | None, model: CompiledModel) -> StateSpace:
+    """The window with the largest counts that the user gave."""
+    if not caps:
+        return window
+    lower, shape = list(window.lower), list(window.shape)
+    for name, cap in caps.items():
+        s = model.network.species_names.index(name)
+        if s not in window.free:
+            raise SettingError(f"{name!r} follows from a conservation law and needs no cap", place="caps")
+        if cap < 1 or cap != int(cap):
+            raise SettingError(f"the cap of {name!r} is {cap}; use a whole number >= 1", place="caps")
+        axis = window.free.index(s)
+        lower[axis], shape[axis] = 0, int(cap) + 1
+    return StateSpace(window.free, tuple(lower), tuple(shape), window.offset, window.basis)
