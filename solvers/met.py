@@ -45,7 +45,7 @@ from .observed import log_prob_observed
 from .run_folder import RunFolder
 from .teachers import Course, Plan
 from .training import Budget, Progress, Record, Settings, seeded, train
-from .windows import choose
+from .net_window import choose
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
