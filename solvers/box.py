@@ -74,7 +74,9 @@ class Box:
         logarithmic = frozenset(n for n in bounds if isinstance(box[n], Prior) and box[n].log_scale)
         encoding = PromptEncoding.of(frozen, bounds, (float(times[0]), float(times[1])))
         followers = _followers(frozen, [network.species_names.index(n) for n in bounds if n in network.species_names])
-        return cls(frozen, bounds, logarithmic, encoding, model.theta, model.initial, followers)
+        result = cls(frozen, bounds, logarithmic, encoding, model.theta, model.initial, followers)
+        result._refuse_negative_starts()
+        return result
 
     @property
     def dimension(self) -> int:
@@ -115,6 +117,20 @@ class Box:
             others[s] = 0
             result[:, s] = law @ self.start - result @ others
         return result
+
+    def _refuse_negative_starts(self) -> None:
+        for s, law in self.followers.items():
+            least = int(law @ self.start)
+            for i, name in enumerate(self.network.species_names):
+                if i != s:
+                    low, high = self.bounds.get(name, (self.start[i], self.start[i]))
+                    least -= int(max(law[i] * low, law[i] * high))
+            if least < 0:
+                raise SettingError(
+                    f"{self.network.species_names[s]!r} follows by conservation and would start below zero ({least})",
+                    place="box",
+                    mend="narrow the initial counts in the box",
+                )
 
     def corners(self) -> Array:
         """Corners of the unit cube, all or `CORNERS` of them spread evenly: [B, dimension]."""

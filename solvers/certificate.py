@@ -106,7 +106,7 @@ def _against_exact(net: Autoregressive, box: Box, contexts: Sequence[Context]) -
     tails = []
     for k, c in enumerate(contexts):
         problem = Problem(model, np.array([c.time]), c.theta, PointMass(c.start))
-        law = FSP(leak=1e-9).solve(problem, rng=rng).laws[0]
+        law = FSP(leak=1e-9, threads=1).solve(problem, rng=rng).laws[0]
         assert isinstance(law, Tabulated)
         support = np.nonzero(law.p > 0)[0]
         p, states = law.p[support], law.space.states(support)

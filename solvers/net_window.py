@@ -51,7 +51,7 @@ def choose(
                     raise
             else:
                 if window.size <= EXACT or teacher == "fsp":
-                    return window, "fsp", lambda course, plan: ExactLessons(course, plan, FSP())
+                    return window, "fsp", lambda course, plan: ExactLessons(course, plan, FSP(threads=1))
     upper = np.maximum(np.ceil(1.2 * largest), 1).astype(np.int64)
     window = _capped(StateSpace.conserved(laws, box.start, upper.tolist()), caps, model)
     return window, "trajectories", TrajectoryLessons
@@ -74,7 +74,7 @@ def _exact_window(model: CompiledModel, box: Box, cube: Array) -> StateSpace:
     for start in np.unique(starts, axis=0):
         same = (starts == start).all(axis=1)
         problem = Problem(model, times, thetas[same][0], PointMass(start))
-        spaces.append(FSP().window(problem, thetas[same], leak=LEAK))
+        spaces.append(FSP(threads=1).window(problem, thetas[same], leak=LEAK))
     lower = np.min([s.lower for s in spaces], axis=0)
     upper = np.max([s.upper for s in spaces], axis=0)
     wider = np.where(upper >= 3, np.ceil(1.1 * upper), upper).astype(np.int64)  # gene copies stay as they are
