@@ -298,6 +298,7 @@ class _Run:
         tensors["generator"] = self.generator.get_state()
         content = {
             "identity": self.identity,
+            "tensors": sorted(tensors),
             "step": self.step,
             "slower": self.slower,
             "failures": self.failures,
@@ -319,6 +320,8 @@ class _Run:
                 mend="resume with the same ones, or give another output",
             )
         try:
+            if content["tensors"] != sorted(tensors):
+                raise KeyError(*set(content["tensors"]) ^ set(tensors))
             self.net.load_state_dict(_under("net.", tensors))
             groups = self.optimiser.state_dict()["param_groups"]
             self.optimiser.load_state_dict({"state": _moments("moments.", tensors), "param_groups": groups})
