@@ -1,0 +1,179 @@
+"""The window of a finite state projection: a first guess from pilot trajectories, then wider faces.
+
+A window is a box of counts 0 .. cap of every species; species that conservation laws determine are
+taken out when the start is one state. The sink judges a window, so a poor guess costs time only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.compiler import CompiledModel
+from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
+from kinetix.errors import SettingError
+from kinetix.master import MasterOperator
+from kinetix.space import StateSpace
+
+from . import lockstep
+from .kernels import trajectory_kernel
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+PATHS = 24
+STEPS = 4_000
+GRID = 24
+"""Pilot trajectories, the events allowed to each, and the times between 0 and the end they are seen at."""
+
+ROOT = (0x6B696E65746978, 0x77696E646F77)
+"""The pilots' root is fixed: the window is a function of the problem alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """The law at time 0 as weighed states: counts [M, S], p [M]."""
+
+    counts: Counts
+    p: Array
+
+    @classmethod
+    def of(cls, initial: Distribution) -> Start:
+        """The states that carry probability."""
+        if isinstance(initial, PointMass):
+            return cls(np.asarray(initial.counts, dtype=np.int64)[None, :], np.ones(1))
+        if isinstance(initial, Tabulated):
+            held = np.nonzero(initial.p > 0)[0]
+            return cls(initial.space.states(held), initial.p[held])
+        if isinstance(initial, Sampled):
+            counts, repeats = np.unique(initial.counts, axis=0, return_counts=True)
+            return cls(counts, repeats / len(initial.counts))
+        table = initial.table()
+        counts = np.argwhere(table > 0)
+        return cls(counts, table[tuple(counts.T)])
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all probability is on one state."""
+        return len(self.counts) == 1
+
+    def on(self, space: StateSpace) -> Array:
+        """The law on a window: [N]; refuses a window that does not hold the start."""
+        position = space.index(self.counts)
+        if (position < 0).any():
+            outside = self.counts[int(np.argmin(position))].tolist()
+            raise SettingError(f"the window does not hold the start {outside}", place="window", mend="widen it")
+        return np.bincount(position, weights=self.p, minlength=space.size)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowMaker:
+    """Windows for one model, start and time span."""
+
+    model: CompiledModel
+    start: Start
+    end: float
+
+    @cached_property
+    def laws(self) -> Counts:
+        """The conservation laws that can be used: [L, S]."""
+        laws = self.model.network.conservation_laws()
+        return laws if self.start.fixed else laws[:0]
+
+    @cached_property
+    def bounds(self) -> Array:
+        """The largest count that the conservation laws allow: [S], inf where they say nothing."""
+        bounds = np.full(self.start.counts.shape[1], np.inf)
+        for law in self.model.network.conservation_laws():
+            if (law >= 0).all():
+                held = law > 0
+                bounds[held] = np.minimum(bounds[held], (self.start.counts @ law).max() // law[held])
+        fixed = ~(self.model.change != 0).any(axis=0)
+        bounds[fixed] = np.minimum(bounds[fixed], self.start.counts.max(axis=0)[fixed])
+        return bounds
+
+    def space(self, caps: Counts) -> StateSpace:
+        """The window of counts 0 .. caps [S]."""
+        if len(self.laws):
+            return StateSpace.conserved(self.laws, self.start.counts[0], caps.tolist())
+        return StateSpace.box(caps.tolist())
+
+    def guess(self, theta: Array, at_least: Counts, *, compiled: bool = False) -> Counts:
+        """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed."""
+        seen = np.maximum(self._pilot(theta, compiled=compiled), at_least)
+        caps = rounded_up(np.ceil(seen + 3.5 * np.sqrt(seen) + 4).astype(np.int64))
+        caps = np.minimum(caps, self.bounds).astype(np.int64)
+        return np.maximum(self._without_barred(theta, caps, seen), at_least)
+
+    def _pilot(self, theta: Array, *, compiled: bool) -> Counts:
+        """The largest counts [S] that a few trajectories show."""
+        draws = np.random.default_rng(0).choice(len(self.start.p), PATHS, p=self.start.p / self.start.p.sum())
+        starts = self.start.counts[draws]
+        times = np.linspace(0.0, self.end, GRID + 1)
+        thetas = np.tile(theta, (PATHS, 1))
+        out = np.repeat(starts[:, None, :], len(times), axis=1)
+        control, report, when = np.zeros(1, dtype=np.int64), np.zeros(3 + starts.shape[1], dtype=np.int64), np.zeros(1)
+        if compiled:
+            low, high = (np.uint64(word) for word in ROOT)
+            budget = 20 * STEPS
+            trajectory_kernel(self.model)(times, thetas, starts, 0, low, high, budget, control, out, report, when)
+        else:
+            lockstep.run(self.model, times, thetas, starts, 0, ROOT, STEPS, control, out, report, when)
+        return np.asarray(np.maximum(out.max(axis=(0, 1)), self.start.counts.max(axis=0)))
+
+    def _without_barred(self, theta: Array, caps: Counts, seen: Counts) -> Counts:
+        """Caps lowered to the least count, from `seen` on, that no reaction seems to pass."""
+        space, rng = self.space(caps), np.random.default_rng(1)
+        result = caps.copy()
+        for axis, s in enumerate(space.free):
+            raising = np.nonzero(self.model.change[:, s] > 0)[0]
+            levels = np.repeat(np.arange(caps[s] + 1), 64)
+            local = np.stack([rng.integers(0, n, len(levels)) for n in space.shape], axis=-1)
+            local[:, axis] = levels
+            counts = local @ space.basis.T + space.offset
+            rates = np.where((counts >= 0).all(axis=1)[:, None], self.model.propensities(counts, theta), 0.0)
+            passed = np.zeros(int(caps[s]) + 1, dtype=np.bool_)
+            for r in raising:
+                sources = np.unique(levels[rates[:, r] > 0])
+                for jump in range(int(self.model.change[r, s])):
+                    passed[np.minimum(sources + jump, caps[s])] = True
+            free = np.nonzero(~passed[int(seen[s]) :])[0]
+            if len(free):
+                result[s] = seen[s] + free[0]
+        return result
+
+    def wider(self, caps: Counts, operator: MasterOperator, occupancy: Array, leak: float) -> Counts:
+        """Caps after moving out the faces through which probability left: [S]."""
+        space, stencil = operator.stencil.space, operator.stencil
+        flow = np.zeros(len(space.free))
+        for axis in range(len(space.free)):
+            for change, rate in zip(self.model.change, operator.rates, strict=True):
+                if change[space.free[axis]] > 0:
+                    flow[axis] += rate @ np.where(stencil.crosses(axis, change, upper=True), occupancy, 0.0)
+        result, target = caps.copy(), leak / (4 * max(len(space.free), 1))
+        for axis in np.nonzero(flow > min(target, 0.5 * flow.max()))[0]:
+            s = space.free[axis]
+            profile = np.bincount(stencil.states[:, s], occupancy, minlength=int(caps[s]) + 1)
+            result[s] += _extension(profile, float(flow[axis]), target)
+        return np.minimum(rounded_up(result), self.bounds).astype(np.int64)
+
+
+def _extension(profile: Array, flow: float, target: float) -> int:
+    """How far to move a face: the profile's decay near it continued until the flow falls to the target."""
+    width = len(profile)
+    back = max(1, min(width - 1, 3 + width // 10))
+    near, far = float(profile[-1]), float(profile[-1 - back]) if width > 1 else 0.0
+    most = width + 8
+    if not 0 < near < far:
+        return most
+    decay = np.log(far / near) / back
+    return int(np.clip(np.ceil(1.2 * np.log(max(flow / target, 2.0)) / decay), 3 + width // 16, most))
+
+
+def rounded_up(caps: Counts) -> Counts:
+    """Caps on a grid of eight steps an octave, so that near parameters share a window: [S]."""
+    step = 2 ** np.maximum(np.floor(np.log2(np.maximum(caps + 1, 1))) - 3, 0)
+    return np.asarray(np.ceil((caps + 1) / step) * step - 1, dtype=np.int64)
