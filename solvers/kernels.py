@@ -51,8 +51,15 @@ def trajectory_kernel(model: CompiledModel) -> Kernel:
 
     Raises UnsupportedFeature for laws that have no compiled form.
     """
-    kernel: Kernel = _module(trajectory_source(model)).run
+    network = model.network
+    key = (network.fingerprint, network.theta_names, network.species_names)
+    if key not in _SOURCES:
+        _SOURCES[key] = trajectory_source(model)
+    kernel: Kernel = _module(_SOURCES[key]).run
     return kernel
+
+
+_SOURCES: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
 
 
 @cache

@@ -1,9 +1,12 @@
-"""The sweep of uniformisation in numba: compiled once for all models and windows."""
+"""The sweep of uniformisation in numba: compiled once for all models and windows.
+
+Vectors are handed to small loops as slices that start at 0: the compiler then needs no check for
+negative indices and uses the machine's vector instructions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,29 +15,88 @@ from numba import njit
 LOOK = 64
 """Products between two looks at the mass that is left and at whether the law still changes."""
 
+BLOCK = 1024
+"""Positions handled at once, so that they stay in the first cache."""
+
 TINY = 1e-290
 """Probabilities below this are set to 0: numbers near the smallest double slow the machine down."""
 
 
-def _product(v: Any, w: Any, stay: Any, moves: Any, steps: Any, low: Any, high: Any) -> None:
-    """W = v + Q v / rate, block by block so that a block stays in the cache."""
-    size = v.shape[0]
-    for begin in range(0, size, 1024):
-        end = min(begin + 1024, size)
-        for i in range(begin, end):
-            w[i] = stay[i] * v[i]
+def _jit(function: Callable[..., Any]) -> Any:
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # no folder to keep the compiled code in
+        return njit(nogil=True)(function)
+
+
+@_jit
+def add_scaled(total: Any, factor: float, v: Any) -> None:
+    """Total += factor * v."""
+    for i in range(total.shape[0]):
+        total[i] += factor * v[i]
+
+
+@_jit
+def multiply(w: Any, a: Any, v: Any) -> None:
+    """W = a * v, entry by entry."""
+    for i in range(w.shape[0]):
+        w[i] = a[i] * v[i]
+
+
+@_jit
+def add_product(w: Any, a: Any, v: Any) -> None:
+    """W += a * v, entry by entry."""
+    for i in range(w.shape[0]):
+        w[i] += a[i] * v[i]
+
+
+@_jit
+def flush(w: Any) -> None:
+    """W = 0 where it is below TINY."""
+    for i in range(w.shape[0]):
+        w[i] = w[i] if w[i] >= TINY else 0.0
+
+
+@_jit
+def product(v: Any, w: Any, stay: Any, moves: Any, steps: Any, low: Any, high: Any) -> None:
+    """W = v + Q v / rate; reaction r leads from positions low[r] .. high[r] - 1 only."""
+    for begin in range(0, v.shape[0], BLOCK):
+        end = min(begin + BLOCK, v.shape[0])
+        multiply(w[begin:end], stay[begin:end], v[begin:end])
         for r in range(steps.shape[0]):
-            step = steps[r]
-            first, last = max(begin, low[r] + step), min(end, high[r] + step)
-            row = moves[r]
-            for i in range(first, last):
-                w[i] += row[i - step] * v[i - step]
-        for i in range(begin, end):
-            if w[i] < TINY:
-                w[i] = 0.0
+            first, last = max(begin, low[r] + steps[r]), min(end, high[r] + steps[r])
+            if first < last:
+                source = slice(first - steps[r], last - steps[r])
+                add_product(w[first:last], moves[r, source], v[source])
+        flush(w[begin:end])
 
 
-def _sweep(
+@_jit
+def stretches(moves: Any) -> Any:
+    """The first position and one past the last that each reaction leads from: [R, N] -> [R], [R]."""
+    R, size = moves.shape
+    low, high = np.full(R, size), np.zeros(R, np.int64)
+    for r in range(R):
+        for i in range(size):
+            if moves[r, i] > 0.0:
+                low[r], high[r] = min(low[r], i), i + 1
+    return low, high
+
+
+@_jit
+def add_rest(laws: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) -> None:
+    """Give all weights beyond product j to the law w, which no longer changes."""
+    offset = 0
+    for k in range(firsts.shape[0]):
+        rest = 0.0
+        for place in range(max(j + 1 - firsts[k], 0), lengths[k]):
+            rest += values[offset + place]
+        offset += lengths[k]
+        add_scaled(laws[k], rest, w)
+
+
+@_jit
+def compiled(
     start: Any,
     stay: Any,
     moves: Any,
@@ -46,33 +108,28 @@ def _sweep(
     occupancy: Any,
     lost_at_most: float,
     still: float,
+    control: Any,
     end: Any,
 ) -> None:
     """Fill `laws` [T, N] and `occupancy` [N]; `end` = products done, stopped early, drift.
 
-    A law that can change by no more than `still` until the end is taken as constant.
+    A law that can change by no more than `still` until the end is taken as constant. A nonzero
+    `control[0]` stops the run.
     """
-    size, T, R = start.shape[0], firsts.shape[0], steps.shape[0]
-    v, w = start.copy(), np.zeros(size)
-    low, high = np.zeros(R, np.int64), np.zeros(R, np.int64)
-    for r in range(R):  # the stretch of positions that each reaction leads from
-        low[r] = size
-        for i in range(size):
-            if moves[r, i] > 0.0:
-                low[r] = min(low[r], i)
-                high[r] = i + 1
+    T = firsts.shape[0]
+    v, w = start.copy(), np.zeros(start.shape[0])
+    low, high = stretches(moves)
     last = 0
     for k in range(T):
         last = max(last, firsts[k] + lengths[k] - 1)
-    beyond = 1.0  # Poisson mass of the last time at or above j
+    beyond = 1.0  # Poisson mass of the last time above j
     for j in range(last + 1):
         offset = 0
         for k in range(T):
             place = j - firsts[k]
             if 0 <= place < lengths[k]:
                 weight = values[offset + place]
-                for i in range(size):
-                    laws[k, i] += weight * v[i]
+                add_scaled(laws[k], weight, v)
                 if k == T - 1:
                     beyond -= weight
             offset += lengths[k]
@@ -80,43 +137,18 @@ def _sweep(
         if j == last:
             return
         if j % 8 == 0:
-            share = 8.0 * max(beyond, 0.0)
-            for i in range(size):
-                occupancy[i] += share * v[i]
+            add_scaled(occupancy, 8.0 * max(beyond, 0.0), v)
         product(v, w, stay, moves, steps, low, high)
         if j % LOOK == LOOK - 1:
             mass, moved = 0.0, 0.0
-            for i in range(size):
+            for i in range(w.shape[0]):
                 mass += w[i]
                 moved += abs(w[i] - v[i])
-            if (1.0 - mass) * beyond > lost_at_most:
+            if control[0] != 0 or (1.0 - mass) * beyond > lost_at_most:
                 end[1] = 1.0
                 return
-            if moved * (last - j) < still:  # ||v - w|| cannot grow under a substochastic matrix
+            if moved * (last - j) < still:  # the change cannot grow: Q's powers lose mass, never make it
                 end[2] = moved * (last - j)
-                offset = 0
-                for k in range(T):
-                    rest = 0.0
-                    for place in range(max(j + 1 - firsts[k], 0), lengths[k]):
-                        rest += values[offset + place]
-                    offset += lengths[k]
-                    for i in range(size):
-                        laws[k, i] += rest * w[i]
+                add_rest(laws, w, j, values, firsts, lengths)
                 return
         v, w = w, v
-
-
-def _jit(function: Callable[..., None]) -> Any:
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder to keep the compiled code in
-        return njit(nogil=True)(function)
-
-
-product = _jit(_product)
-
-
-@cache
-def compiled() -> Any:
-    """The compiled sweep; the same arguments as `sweeps_numpy.run`."""
-    return _jit(_sweep)

@@ -24,6 +24,7 @@ def run(
     occupancy: Array,
     lost_at_most: float,
     still: float,
+    control: NDArray[np.int64],
     end: Array,
 ) -> None:
     """Fill `laws` [T, N] and `occupancy` [N]; `end` = products done, stopped early, drift."""
@@ -49,7 +50,7 @@ def run(
                 w[:step] += (move * v)[-step:]
         w[w < 1e-290] = 0.0
         if j % LOOK == LOOK - 1:
-            if (1.0 - w.sum()) * beyond > lost_at_most:
+            if control[0] or (1.0 - w.sum()) * beyond > lost_at_most:
                 end[1] = 1.0
                 return
             moved = float(np.abs(w - v).sum())

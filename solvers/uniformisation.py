@@ -113,7 +113,13 @@ class Tables:
 
 
 def sweep(
-    tables: Tables, start: Array, schedule: Schedule, *, lost_at_most: float = 2.0, still: float = 1e-12
+    tables: Tables,
+    start: Array,
+    schedule: Schedule,
+    *,
+    lost_at_most: float = 2.0,
+    still: float = 1e-12,
+    control: Counts | None = None,
 ) -> Sweep:
     """The laws exp(Q t) `start` at the times of the schedule: [N] -> [T, N].
 
@@ -127,10 +133,10 @@ def sweep(
     firsts = np.array([w.first for w in weights], dtype=np.int64)
     lengths = np.array([len(w.values) for w in weights], dtype=np.int64)
     laws, occupancy = np.zeros((len(weights), len(start))), np.zeros(len(start))
-    end = np.zeros(3)
+    end, stop = np.zeros(3), np.zeros(1, dtype=np.int64) if control is None else control
     scale = 1.0 / schedule.rate if schedule.rate > 0 else 0.0
     stay, moves = 1.0 - tables.outflow * scale, tables.moves * scale
-    kernel(start, stay, moves, tables.steps, values, firsts, lengths, laws, occupancy, lost_at_most, still, end)
+    kernel(start, stay, moves, tables.steps, values, firsts, lengths, laws, occupancy, lost_at_most, still, stop, end)
     return Sweep(laws, occupancy * scale, int(end[0]), bool(end[1]), float(end[2]))
 
 
@@ -142,4 +148,4 @@ def _kernel() -> Any:
         from .sweeps_numpy import run
 
         return run
-    return compiled()
+    return compiled
