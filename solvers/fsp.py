@@ -96,8 +96,9 @@ class FSP:
         result = [np.empty((len(thetas), len(rows))) for rows in counts]
         pickers: dict[int, list[Array]] = {}
         for b, law in enumerate(found):
-            picked = pickers.setdefault(id(law.space), [_picker(law.space, rows, axes) for rows in counts])
-            for k, matrix in enumerate(picked):
+            if id(law.space) not in pickers:
+                pickers[id(law.space)] = [_picker(law.space, rows, axes) for rows in counts]
+            for k, matrix in enumerate(pickers[id(law.space)]):
                 with np.errstate(divide="ignore"):
                     result[k][b] = np.log(matrix @ law.laws[k])
         return result
@@ -115,7 +116,7 @@ class FSP:
         _refuse_time(problem)
         p0 = start.on(space)
         jobs = [_Job(stencil, theta, p0, problem.times, 2.0, self) for theta in np.asarray(thetas, dtype=np.float64)]
-        laws = np.stack([s.laws for s in self._map(jobs)])
+        laws = np.stack([swept.laws for _, swept, _ in self._map(jobs)])
         return laws, np.maximum(1.0 - laws[:, -1].sum(axis=-1), 0.0)
 
     # the adaptive window -----------------------------------------------------------------------
@@ -158,12 +159,12 @@ class FSP:
         stencil, p0 = Stencil(problem.model, space), maker.start.on(space)
         jobs = [_Job(stencil, theta, p0, problem.times, self.leak, self) for theta in thetas]
         result: list[tuple[int, _Law | None, Counts]] = []
-        for b, job, swept in zip(members, jobs, self._map(jobs), strict=True):
+        for b, (operator, swept, bound) in zip(members, self._map(jobs), strict=True):
             lost = np.maximum(1.0 - swept.laws.sum(axis=1), 0.0)
             if not swept.stopped and lost[-1] <= self.leak:
-                result.append((b, _Law(space, caps, swept.laws, lost, job.bound(swept), swept.products), caps))
+                result.append((b, _Law(space, caps, swept.laws, lost, bound, swept.products), caps))
                 continue
-            wider = maker.wider(caps, job.operator, swept.occupancy, self.leak)
+            wider = maker.wider(caps, operator, swept.occupancy, self.leak)
             wider = self._fixed(problem.model.network.species_names, wider)
             if (wider <= caps).all():
                 raise TruncationError(
@@ -180,7 +181,7 @@ class FSP:
             result[names.index(name)] = cap
         return result
 
-    def _map(self, jobs: list[_Job]) -> list[Sweep]:
+    def _map(self, jobs: list[_Job]) -> list[tuple[MasterOperator, Sweep, float]]:
         threads = self.threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
         if len(jobs) == 1 or threads == 1:
             return [job.run() for job in jobs]
@@ -211,12 +212,9 @@ class _Job:
     lost_at_most: float
     solver: FSP
 
-    @property
-    def operator(self) -> MasterOperator:
-        return MasterOperator(self.stencil, self.theta)
-
-    def run(self) -> Sweep:
-        operator = self.operator
+    def run(self) -> tuple[MasterOperator, Sweep, float]:
+        """The operator, the laws, and what truncation, a law taken as constant, and rounding can add to the error."""
+        operator = MasterOperator(self.stencil, self.theta)
         tables = Tables(operator.outflow, operator.moves, self.stencil.steps)
         work = tables.rate * float(self.times[-1]) * self.stencil.space.size * (len(tables.steps) + 1)
         if work > self.solver.max_work:
@@ -231,17 +229,11 @@ class _Job:
             tables, self.start, schedule, lost_at_most=self.lost_at_most, still=min(0.05 * self.solver.leak, 1e-9)
         )
         operator.refuse(result.occupancy + result.laws[-1])
-        return result
-
-    def bound(self, swept: Sweep) -> float:
-        """What truncation, a law taken as constant, and rounding can add to the error."""
-        rate = float(self.operator.outflow.max(initial=0.0))
-        schedule = Schedule.of(rate, self.times)
-        return schedule.error + swept.drift + schedule.rounding(len(self.stencil.steps))
+        return operator, result, schedule.error + result.drift + schedule.rounding(len(tables.steps))
 
 
 def _maker(problem: Problem) -> WindowMaker:
-    return WindowMaker(problem.model, Start.of(problem.initial), float(problem.times[-1]))
+    return WindowMaker(problem.model, Start.of(problem.initial), problem.theta, float(problem.times[-1]))
 
 
 def _picker(space: StateSpace, rows: Counts, axes: Sequence[int]) -> Array:

@@ -96,7 +96,41 @@ def add_rest(laws: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) 
 
 
 @_jit
-def compiled(
+def poisson(mean: float, left: float, right: float) -> tuple[Any, int, float]:
+    """Poisson weights, their first number, and the mass left out; as `uniformisation.poisson_weights`."""
+    mode, reach = int(mean), int(10.0 * np.sqrt(mean) + 50)
+    low = max(mode - reach, 0)
+    values = np.empty(mode + reach - low + 1)
+    values[mode - low] = 1.0
+    total = 1.0
+    for n in range(mode - low, 0, -1):
+        values[n - 1] = values[n] * (low + n) / mean
+        total += values[n - 1]
+    for n in range(mode - low, len(values) - 1):
+        values[n + 1] = values[n] * mean / (low + n + 1)
+        total += values[n + 1]
+    first, last, error = 0, len(values) - 1, 0.0
+    for n in range(mode - low + 1, len(values)):  # beyond n the terms fall faster than this geometric series
+        ratio = mean / (low + n + 1)
+        if values[n] / total * ratio / (1.0 - ratio) <= right:
+            last = n
+            break
+    for n in range(mode - low - 1, -1, -1):
+        ratio = (low + n) / mean
+        if values[n] / total * ratio / (1.0 - ratio) <= left:
+            first = n
+            break
+    ratio = mean / (low + last + 1)
+    error += values[last] / total * ratio / (1.0 - ratio)
+    ratio = (low + first) / mean
+    if low + first > 0:
+        error += values[first] / total * ratio / (1.0 - ratio) if ratio < 1.0 else 1.0
+    kept = values[first : last + 1].copy()
+    return kept / kept.sum(), low + first, error
+
+
+@_jit
+def run(
     start: Any,
     stay: Any,
     moves: Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,28 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LOOK = 64
+
+
+def poisson(mean: float, left: float, right: float) -> tuple[Array, int, float]:
+    """Poisson weights, their first number, and the mass left out."""
+    mode, reach = int(mean), int(10.0 * math.sqrt(mean) + 50)
+    up = np.cumprod(np.concatenate(([1.0], mean / np.arange(mode + 1, mode + reach + 1))))
+    down = np.cumprod(np.arange(mode, max(mode - reach, 0), -1) / mean)[::-1]
+    values, start = np.concatenate((down, up)), mode - len(down)
+    values = values / values.sum()
+    numbers = start + np.arange(len(values))
+    above, under = _tail(values, mean / (numbers + 1)), _tail(values, numbers / mean)
+    right_cut = np.nonzero((numbers > mode) & (above <= right))[0]
+    left_cut = np.nonzero((numbers < mode) & (under <= left))[0]
+    last = int(right_cut[0]) if len(right_cut) else len(values) - 1
+    first = int(left_cut[-1]) if len(left_cut) else 0
+    kept = values[first : last + 1]
+    return kept / kept.sum(), start + first, float(above[last] + (under[first] if start + first else 0.0))
+
+
+def _tail(values: Array, ratio: Array) -> Array:
+    """A bound on the mass past each number: the terms fall at least as fast as this geometric series."""
+    return np.where(ratio < 1, values * ratio / np.maximum(1 - ratio, 1e-300), 1.0)
 
 
 def run(

@@ -8,10 +8,9 @@ W. K. Grassmann, Comput. Oper. Res. 4 (1977) 47; weights after B. L. Fox, P. W. 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,22 +41,8 @@ def poisson_weights(mean: float, left: float = LEFT_TAIL, right: float = RIGHT_T
     """Weights from the mode outwards by their ratios, cut where geometric bounds of the tails allow."""
     if mean == 0:
         return Weights(0, np.ones(1), 0.0)
-    mode, reach = int(mean), 10.0 * math.sqrt(mean) + 50
-    up = np.cumprod(np.concatenate(([1.0], mean / np.arange(mode + 1, mode + reach + 1))))
-    down = np.cumprod(np.arange(mode, max(mode - reach, 0), -1) / mean)[::-1]
-    values, start = np.concatenate((down, up)), mode - len(down)
-    values /= values.sum()
-    numbers = start + np.arange(len(values))
-    ratio = mean / (numbers + 1)
-    above = np.where(ratio < 1, values * ratio / np.maximum(1 - ratio, 1e-300), 1.0)  # mass beyond each number
-    ratio = numbers / mean
-    under = np.where(ratio < 1, values * ratio / np.maximum(1 - ratio, 1e-300), 1.0)  # mass below each number
-    last = int(np.argmax((numbers >= mode) & (above <= right))) if (above <= right).any() else len(values) - 1
-    low = np.nonzero((numbers <= mode) & (under <= left))[0]
-    first = int(low[-1]) if len(low) else 0
-    kept = values[first : last + 1]
-    error = float(above[last] + (under[first] if start + first else 0.0))
-    return Weights(start + first, kept / kept.sum(), error)
+    values, first, error = _loops().poisson(mean, left, right)
+    return Weights(int(first), values, float(error))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +112,6 @@ def sweep(
     time; a law that can change by no more than `still` is taken as constant. `occupancy` [N] is the (sampled) time that probability spent in each state. `drift` bounds
     what was left out by taking a law that no longer changes as constant.
     """
-    kernel = _kernel()
     weights = schedule.weights
     values = np.concatenate([w.values for w in weights])
     firsts = np.array([w.first for w in weights], dtype=np.int64)
@@ -136,16 +120,19 @@ def sweep(
     end, stop = np.zeros(3), np.zeros(1, dtype=np.int64) if control is None else control
     scale = 1.0 / schedule.rate if schedule.rate > 0 else 0.0
     stay, moves = 1.0 - tables.outflow * scale, tables.moves * scale
-    kernel(start, stay, moves, tables.steps, values, firsts, lengths, laws, occupancy, lost_at_most, still, stop, end)
+    _loops().run(
+        start, stay, moves, tables.steps, values, firsts, lengths, laws, occupancy, lost_at_most, still, stop, end
+    )
     return Sweep(laws, occupancy * scale, int(end[0]), bool(end[1]), float(end[2]))
 
 
 @cache
-def _kernel() -> Any:
+def _loops() -> ModuleType:
+    """The module of the inner loops: `sweeps` where numba is there, else `sweeps_numpy`."""
     try:
-        from .sweeps import compiled
+        from . import sweeps
     except ImportError:
-        from .sweeps_numpy import run
+        from . import sweeps_numpy
 
-        return run
-    return compiled
+        return sweeps_numpy
+    return sweeps

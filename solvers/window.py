@@ -29,6 +29,9 @@ STEPS = 4_000
 GRID = 24
 """Pilot trajectories, the events allowed to each, and the times between 0 and the end they are seen at."""
 
+LEVELS = 255
+"""Barriers are looked for up to this count."""
+
 ROOT = (0x6B696E65746978, 0x77696E646F77)
 """The pilots' root is fixed: the window is a function of the problem alone."""
 
@@ -71,10 +74,11 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class WindowMaker:
-    """Windows for one model, start and time span."""
+    """Windows for one model, start and time span; `theta` [P] tells which laws can be zero."""
 
     model: CompiledModel
     start: Start
+    theta: Array
     end: float
 
     @cached_property
@@ -106,7 +110,7 @@ class WindowMaker:
         seen = np.maximum(self._pilot(theta, compiled=compiled), at_least)
         caps = rounded_up(np.ceil(seen + 3.5 * np.sqrt(seen) + 4).astype(np.int64))
         caps = np.minimum(caps, self.bounds).astype(np.int64)
-        return np.maximum(self._without_barred(theta, caps, seen), at_least)
+        return np.maximum(self._cut(caps, seen), at_least)
 
     def _pilot(self, theta: Array, *, compiled: bool) -> Counts:
         """The largest counts [S] that a few trajectories show."""
@@ -124,25 +128,40 @@ class WindowMaker:
             lockstep.run(self.model, times, thetas, starts, 0, ROOT, STEPS, control, out, report, when)
         return np.asarray(np.maximum(out.max(axis=(0, 1)), self.start.counts.max(axis=0)))
 
-    def _without_barred(self, theta: Array, caps: Counts, seen: Counts) -> Counts:
+    def _cut(self, caps: Counts, seen: Counts) -> Counts:
         """Caps lowered to the least count, from `seen` on, that no reaction seems to pass."""
-        space, rng = self.space(caps), np.random.default_rng(1)
         result = caps.copy()
+        for s, barred in self._barriers.items():
+            beyond = barred[(barred >= seen[s]) & (barred < caps[s])]
+            if len(beyond):
+                result[s] = beyond[0]
+        return result
+
+    @cached_property
+    def _barriers(self) -> dict[int, Counts]:
+        """For each free species the counts (up to LEVELS) that no reaction passes in any of some random states.
+
+        A barrier seen in error costs time only: the sink shows it and the face is moved.
+        """
+        rng, change = np.random.default_rng(1), self.model.change
+        theta = np.where(self.theta != 0, self.theta, 1.0)
+        tops = np.minimum(self.bounds, LEVELS).astype(np.int64)
+        space = self.space(tops)
+        result = {}
         for axis, s in enumerate(space.free):
-            raising = np.nonzero(self.model.change[:, s] > 0)[0]
-            levels = np.repeat(np.arange(caps[s] + 1), 64)
-            local = np.stack([rng.integers(0, n, len(levels)) for n in space.shape], axis=-1)
+            levels = np.repeat(np.arange(tops[s] + 1), 64)
+            spread = rng.choice(np.array([0, 1, 1, 2, 3, 5, 10, 30, 100]), (len(levels), len(space.free)))
+            local = np.minimum(spread, np.array(space.shape) - 1)
             local[:, axis] = levels
             counts = local @ space.basis.T + space.offset
-            rates = np.where((counts >= 0).all(axis=1)[:, None], self.model.propensities(counts, theta), 0.0)
-            passed = np.zeros(int(caps[s]) + 1, dtype=np.bool_)
-            for r in raising:
+            held = (counts >= 0).all(axis=1)
+            rates = np.where(held[:, None], self.model.propensities(np.maximum(counts, 0), theta), 0.0)
+            passed = np.zeros(int(tops[s]) + 1, dtype=np.bool_)
+            for r in np.nonzero(change[:, s] > 0)[0]:
                 sources = np.unique(levels[rates[:, r] > 0])
-                for jump in range(int(self.model.change[r, s])):
-                    passed[np.minimum(sources + jump, caps[s])] = True
-            free = np.nonzero(~passed[int(seen[s]) :])[0]
-            if len(free):
-                result[s] = seen[s] + free[0]
+                for jump in range(int(change[r, s])):
+                    passed[np.minimum(sources + jump, tops[s])] = True
+            result[s] = np.nonzero(~passed)[0]
         return result
 
     def wider(self, caps: Counts, operator: MasterOperator, occupancy: Array, leak: float) -> Counts:
