@@ -54,21 +54,23 @@ class Stencil:
     def stays(self) -> Mask:
         """Whether each reaction leads from a state of the window to one of the window: [R, N]."""
         result = np.empty((len(self.model.change), self.space.size), dtype=np.bool_)
-        for row, change, step in zip(result, self.model.change, self.steps, strict=True):
-            row[:] = self.admissible
-            for axis in range(len(self.space.free)):
-                row &= ~self.crosses(axis, change, upper=True) & ~self.crosses(axis, change, upper=False)
-            row[row] = self.admissible[np.nonzero(row)[0] + step]
+        for r, (change, step) in enumerate(zip(self.model.change, self.steps, strict=True)):
+            held = self.admissible.copy()
+            for axis in np.nonzero(change[list(self.space.free)])[0]:
+                held &= ~(self.crosses(int(axis), change, upper=True) | self.crosses(int(axis), change, upper=False))
+            source = np.nonzero(held)[0]
+            held[source] = self.admissible[source + step]
+            result[r] = held
         return result
 
     @cached_property
     def below(self) -> Mask:
         """Whether each reaction would make a count negative at each state of the window: [R, N]."""
         result = np.zeros((len(self.model.change), self.space.size), dtype=np.bool_)
-        for row, change in zip(result, self.model.change, strict=True):
+        for r, change in enumerate(self.model.change):
             for s in np.nonzero(change < 0)[0]:
-                row |= self.states[:, s] < -change[s]
-            row &= self.admissible
+                result[r] |= self.states[:, s] < -change[s]
+        result &= self.admissible
         return result
 
     def crosses(self, axis: int, change: Counts, *, upper: bool) -> Mask:
@@ -121,7 +123,8 @@ class MasterOperator:
     @cached_property
     def rates(self) -> Array:
         """Propensities at every position: [R, N]; forbidden ones (see `Stencil.forbidden`) are 0."""
-        return np.where(self.stencil.forbidden(self._raw), 0.0, self._raw)
+        forbidden = self.stencil.forbidden(self._raw)
+        return np.where(forbidden, 0.0, self._raw) if forbidden.any() else self._raw
 
     @cached_property
     def moves(self) -> Array:

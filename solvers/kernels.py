@@ -200,8 +200,7 @@ def _event(model: CompiledModel, laws: list[str]) -> list[str]:
     lines = ["if code != 0:", "    break"]
     blocks = [range(b, min(b + BLOCK, R)) for b in range(0, R, BLOCK)]
     for b, block in enumerate(blocks):
-        for r in block:
-            lines.append(f"c{r} = a{r}" if r == block.start else f"c{r} = c{r - 1} + a{r}")
+        lines += [f"c{r} = a{r}" if r == block.start else f"c{r} = c{r - 1} + a{r}" for r in block]
         lines.append(f"e{b} = c{block[-1]}" if b == 0 else f"e{b} = e{b - 1} + c{block[-1]}")
     total = f"e{len(blocks) - 1}" if R else "0.0"
     lines += [

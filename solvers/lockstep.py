@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - the arguments of the compiled kernel
     model: CompiledModel,
     times: Array,
     thetas: Array,

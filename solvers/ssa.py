@@ -7,10 +7,8 @@ D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340, doi:10.1021/j100540a008 (the dir
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -21,11 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from kinetix.compiler import CompiledModel
 from kinetix.distribution import Sampled
 from kinetix.errors import RunError, SettingError, UnsupportedFeature
+from kinetix.expressions import TIME
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 
 from . import kernels, lockstep
+from .parallel import Flag, run_all
 from .streams import draw_root
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ class SSA:
         return Solution.of(problem, laws, meta=meta, trajectories=paths)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - all but four are optional
     model: CompiledModel,
     times: ArrayLike,
     thetas: ArrayLike,
@@ -95,18 +95,14 @@ def simulate(
     trajectory needs more than `max_events` events, a propensity is negative or not a number, or
     a firing would make a count negative.
     """
-    if model.network.depends_on_time:
-        law = next(r.name for r in model.network.reactions if r.propensity.free_symbols and _timed(model, r.name))
-        raise UnsupportedFeature(
-            f"the law of reaction {law!r} contains the time", place="ssa", mend="use constant laws"
-        )
+    refuse_time(model, "ssa")
     t = np.ascontiguousarray(times, dtype=np.float64)
     theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.int64)
     if len(theta) != len(start):
         raise SettingError(f"{len(theta)} parameter vectors for {len(start)} starts", place="simulate")
     out = np.empty((len(start), len(t), start.shape[1]), dtype=np.int64)
     job = _Job(model, t, theta, start, first, draw_root(rng), max_events, out, _engine(model, engine))
-    job.run(_threads(threads))
+    job.run(threads)
     return out
 
 
@@ -124,25 +120,13 @@ class _Job:
     out: Counts
     kernel: Run
 
-    def run(self, threads: int) -> None:
+    def run(self, threads: int | None) -> None:
         """All chunks; the first trajectory that has to stop stops the others."""
-        control = np.zeros(1, dtype=np.int64)
-        width = CHUNK if threads > 1 or self.kernel is not None else len(self.starts)
-        chunks = [(a, min(a + width, len(self.starts))) for a in range(0, len(self.starts), width)]
-        with ThreadPoolExecutor(threads, thread_name_prefix="kinetix-ssa") as pool:
-            pending = {pool.submit(self._chunk, a, b, control) for a, b in chunks}
-            try:
-                while pending:
-                    done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-            except BaseException:
-                control[0] = 1
-                for future in pending:
-                    future.cancel()
-                raise
+        width = max(CHUNK, len(self.starts) // 4096)
+        edges = [(a, min(a + width, len(self.starts))) for a in range(0, len(self.starts), width)]
+        run_all([partial(self._chunk, a, b) for a, b in edges], threads)
 
-    def _chunk(self, a: int, b: int, control: Counts) -> None:
+    def _chunk(self, a: int, b: int, control: Flag) -> None:
         report, when = np.zeros(3 + self.starts.shape[1], dtype=np.int64), np.zeros(1)
         theta, start = np.ascontiguousarray(self.thetas[a:b]), np.ascontiguousarray(self.starts[a:b])
         run, part = self.kernel, self.out[a:b]
@@ -189,12 +173,9 @@ def _in_numpy(model: CompiledModel, times: Array, thetas: Array, starts: Counts,
     lockstep.run(model, times, thetas, starts, first, (low, high), *others)
 
 
-def _threads(asked: int | None) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return asked or cores
-
-
-def _timed(model: CompiledModel, name: str) -> bool:
-    from kinetix.expressions import TIME
-
-    return any(r.name == name and TIME in r.propensity.free_symbols for r in model.network.reactions)
+def refuse_time(model: CompiledModel, solver: str) -> None:
+    """Raise UnsupportedFeature, naming the reaction, when a law contains the time."""
+    for reaction in model.network.reactions:
+        if TIME in reaction.propensity.free_symbols:
+            reason = f"the law of reaction {reaction.name!r} contains the time"
+            raise UnsupportedFeature(reason, place=solver, mend="use laws that are constant in time")

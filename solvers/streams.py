@@ -30,7 +30,7 @@ def draw_root(rng: np.random.Generator) -> tuple[int, int]:
 def _mix(z: Words) -> Words:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(FIRST_MULTIPLIER)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(SECOND_MULTIPLIER)
-    return z ^ (z >> np.uint64(31))
+    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def _rotate(x: Words, k: int) -> Words:
@@ -56,7 +56,7 @@ class Streams:
         s0 ^= s3
         s2 ^= shifted
         self.state[:, chosen] = s0, s1, s2, _rotate(s3, 45)
-        return result
+        return np.asarray(result)
 
     def uniforms(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         """The next number in [0, 1) of each chosen stream, a multiple of 2^-53: [m] -> [m]."""

@@ -130,7 +130,7 @@ def poisson(mean: float, left: float, right: float) -> tuple[Any, int, float]:
 
 
 @_jit
-def run(
+def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     start: Any,
     stay: Any,
     moves: Any,
@@ -151,7 +151,7 @@ def run(
     `control[0]` stops the run.
     """
     T = firsts.shape[0]
-    v, w = start.copy(), np.zeros(start.shape[0])
+    v, w, whole = start.copy(), np.zeros(start.shape[0]), start.sum()
     low, high = stretches(moves)
     last = 0
     for k in range(T):
@@ -178,7 +178,7 @@ def run(
             for i in range(w.shape[0]):
                 mass += w[i]
                 moved += abs(w[i] - v[i])
-            if control[0] != 0 or (1.0 - mass) * beyond > lost_at_most:
+            if control[0] != 0 or (whole - mass) * beyond > lost_at_most:
                 end[1] = 1.0
                 return
             if moved * (last - j) < still:  # the change cannot grow: Q's powers lose mass, never make it

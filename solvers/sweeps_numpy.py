@@ -35,7 +35,7 @@ def _tail(values: Array, ratio: Array) -> Array:
     return np.where(ratio < 1, values * ratio / np.maximum(1 - ratio, 1e-300), 1.0)
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - as in sweeps
     start: Array,
     stay: Array,
     moves: Array,
@@ -53,7 +53,7 @@ def run(
     """Fill `laws` [T, N] and `occupancy` [N]; `end` = products done, stopped early, drift."""
     v, size = start.copy(), len(start)
     offsets = np.concatenate(([0], np.cumsum(lengths)))[:-1]
-    last, beyond = int((firsts + lengths).max()) - 1, 1.0
+    last, beyond, whole = int((firsts + lengths).max()) - 1, 1.0, float(start.sum())
     parts: list[tuple[Any, int]] = [(move, int(step)) for move, step in zip(moves, steps, strict=True) if move.any()]
     for j in range(last + 1):
         for k in np.nonzero((firsts <= j) & (j < firsts + lengths))[0]:
@@ -73,14 +73,13 @@ def run(
                 w[:step] += (move * v)[-step:]
         w[w < 1e-290] = 0.0
         if j % LOOK == LOOK - 1:
-            if control[0] or (1.0 - w.sum()) * beyond > lost_at_most:
+            if control[0] or (whole - float(w.sum())) * beyond > lost_at_most:
                 end[1] = 1.0
                 return
             moved = float(np.abs(w - v).sum())
             if moved * (last - j) < still:
                 end[2] = moved * (last - j)
-                for k in range(len(firsts)):
-                    rest = values[offsets[k] : offsets[k] + lengths[k]][max(j + 1 - int(firsts[k]), 0) :]
-                    laws[k] += rest.sum() * w
+                for k, (offset, first, length) in enumerate(zip(offsets, firsts, lengths, strict=True)):
+                    laws[k] += values[offset : offset + length][max(j + 1 - int(first), 0) :].sum() * w
                 return
         v = w

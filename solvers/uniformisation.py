@@ -109,8 +109,8 @@ def sweep(
     """The laws exp(Q t) `start` at the times of the schedule: [N] -> [T, N].
 
     Stops early (`stopped`) once more than `lost_at_most` must have left the window by the last
-    time; a law that can change by no more than `still` is taken as constant. `occupancy` [N] is the (sampled) time that probability spent in each state. `drift` bounds
-    what was left out by taking a law that no longer changes as constant.
+    time. A law that can change by no more than `still` is taken as constant; `drift` bounds what
+    that leaves out. `occupancy` [N] is the (sampled) time that probability spent in each state.
     """
     weights = schedule.weights
     values = np.concatenate([w.values for w in weights])

@@ -69,7 +69,7 @@ class Start:
         if (position < 0).any():
             outside = self.counts[int(np.argmin(position))].tolist()
             raise SettingError(f"the window does not hold the start {outside}", place="window", mend="widen it")
-        return np.bincount(position, weights=self.p, minlength=space.size)
+        return np.bincount(position, weights=self.p, minlength=space.size).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,11 +173,12 @@ class WindowMaker:
                 if change[space.free[axis]] > 0:
                     flow[axis] += rate @ np.where(stencil.crosses(axis, change, upper=True), occupancy, 0.0)
         result, target = caps.copy(), leak / (4 * max(len(space.free), 1))
-        for axis in np.nonzero(flow > min(target, 0.5 * flow.max()))[0]:
+        for axis in np.nonzero(flow > min(target, 0.5 * flow.max(initial=0.0)))[0].tolist():
             s = space.free[axis]
-            profile = np.bincount(stencil.states[:, s], occupancy, minlength=int(caps[s]) + 1)
-            result[s] += _extension(profile, float(flow[axis]), target)
-        return np.minimum(rounded_up(result), self.bounds).astype(np.int64)
+            profile = np.bincount(stencil.states[:, s], occupancy, minlength=int(caps[s]) + 1).astype(np.float64)
+            further = caps[s] + _extension(profile, float(flow[axis]), target)
+            result[s] = min(rounded_up(np.array([further]))[0], self.bounds[s])
+        return result
 
 
 def _extension(profile: Array, flow: float, target: float) -> int:

@@ -1,0 +1,85 @@
+"""Every solver by name, with its promise and when (not) to choose it.
+
+The test battery reads this table: a new solver is one frozen dataclass with `solve` and one line
+here, and is tested against its promise with no new test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from kinetix.errors import SettingError
+from kinetix.solver import Solver
+
+from .fsp import FSP
+from .ssa import SSA
+
+
+@dataclass(frozen=True)
+class Statistical:
+    """Right in law: its draws pass z-tests and chi-squared tests against the exact law at any number."""
+
+    def __str__(self) -> str:
+        return "exact in law, with sampling error"
+
+
+@dataclass(frozen=True)
+class Within:
+    """Its laws lie within `variation` of the exact ones in total variation, as `Solution.error` says."""
+
+    variation: float
+
+    def __str__(self) -> str:
+        return f"within {self.variation:g} in total variation, proven in every answer"
+
+
+Promise = Statistical | Within
+
+
+class Entry(NamedTuple):
+    """One line of the catalogue."""
+
+    solver: Solver
+    promise: Promise
+    when: str
+    when_not: str
+
+
+CATALOGUE: Mapping[str, Entry] = MappingProxyType(
+    {
+        "ssa": Entry(
+            SSA(),
+            Statistical(),
+            "any model of any size; trajectories themselves are wanted",
+            "probabilities below 1e-3 are wanted, or counts are so high that each path has billions of events",
+        ),
+        "fsp": Entry(
+            FSP(),
+            Within(1e-8),
+            "the window of likely counts fits in memory (up to about four species): fastest and exact",
+            "many species or high counts: more than a few million states",
+        ),
+    }
+)
+
+
+def solver(name: str, **settings: Any) -> Solver:
+    """The solver of that name, with its settings; misspelt names and settings are refused with a near miss."""
+    if name not in CATALOGUE:
+        raise SettingError(f"unknown solver {name!r}", mend=_near(name, list(CATALOGUE)))
+    kind = type(CATALOGUE[name].solver)
+    known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type] # a solver is a dataclass
+    for setting in settings:
+        if setting not in known:
+            raise SettingError(f"unknown setting {setting!r}", place=name, mend=_near(setting, known))
+    made: Solver = kind(**settings)
+    return made
+
+
+def _near(given: str, known: list[str]) -> str:
+    near = get_close_matches(given, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"

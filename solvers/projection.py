@@ -1,0 +1,160 @@
+"""Many rate vectors, each on its own adaptive window: the engine room of the finite state projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.errors import TruncationError
+from kinetix.master import MasterOperator, Stencil
+from kinetix.problem import Problem
+from kinetix.space import StateSpace
+
+from .kernels import have_numba
+from .parallel import Flag, run_all
+from .uniformisation import Schedule, Sweep, Tables, sweep
+from .window import Start, WindowMaker
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+T = TypeVar("T")
+
+MANY = 16
+"""Rate vectors from which the compiled pilots pay."""
+
+SHORT = 20_000
+"""Windows up to this size need no thread of their own to be interrupted in time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """Laws [T, N] of one rate vector on a window of counts 0 .. caps [S].
+
+    `lost` [T] is what left the window by each time; `bound` what truncation of the series, a law
+    taken as constant, and rounding can add to that.
+    """
+
+    space: StateSpace
+    caps: Counts
+    laws: Array
+    lost: Array
+    bound: float
+    products: int
+
+
+@dataclass(frozen=True, eq=False)
+class Projector:
+    """One start, model and set of times, and how much may be lost and spent; see `FSP`."""
+
+    maker: WindowMaker
+    times: Array
+    leak: float
+    max_states: int
+    max_work: float
+    fixed: Mapping[int, int]
+    threads: int | None
+
+    @classmethod
+    def of(cls, problem: Problem, **limits: float | Mapping[int, int] | None) -> Projector:
+        """The projector of a problem."""
+        start = Start.of(problem.initial)
+        maker = WindowMaker(problem.model, start, problem.theta, float(problem.times[-1]))
+        return cls(maker, problem.times, **limits)  # type: ignore[arg-type]
+
+    def adapted(self, thetas: Array, at_least: Counts, keep: Callable[[Law], T]) -> list[T]:
+        """`keep` of the laws of every rate vector [B, P], on windows that lose at most `leak`.
+
+        Each window depends on its rate vector alone, not on the others.
+        """
+        least = np.maximum(self.maker.start.counts.max(axis=0), at_least)
+        compiled = len(thetas) >= MANY and have_numba()
+        waiting = {
+            b: np.maximum(self._with_fixed(self.maker.guess(theta, least, compiled=compiled)), least)
+            for b, theta in enumerate(thetas)
+        }
+        found: dict[int, T] = {}
+        while waiting:
+            groups: dict[tuple[int, ...], list[int]] = {}
+            for b, caps in waiting.items():
+                groups.setdefault(tuple(caps.tolist()), []).append(b)
+            waiting = {}
+            for caps, members in groups.items():
+                tried = self._group(np.array(caps, dtype=np.int64), thetas[members], keep)
+                for b, (kept, wider) in zip(members, tried, strict=True):
+                    if wider is None:
+                        found[b] = kept[0]
+                    else:
+                        waiting[b] = wider
+        return [found[b] for b in range(len(thetas))]
+
+    def on(self, space: StateSpace, thetas: Array) -> Array:
+        """The laws of every rate vector [B, P] on one window, whatever it loses: [B, T, N]."""
+        stencil, start = Stencil(self.maker.model, space), self.maker.start.on(space)
+
+        def task(theta: Array, flag: Flag) -> Array:
+            return self._integrate(MasterOperator(stencil, theta), start, flag, lost_at_most=2.0)[0].laws
+
+        tasks = [partial(task, theta) for theta in thetas]
+        return np.stack(run_all(tasks, self.threads, short=space.size <= SHORT))
+
+    def _group(self, caps: Counts, thetas: Array, keep: Callable[[Law], T]) -> list[tuple[list[T], Counts | None]]:
+        """For rate vectors on one window: what to keep, or a wider window."""
+        space = self.maker.space(caps)
+        if space.size > self.max_states:
+            raise TruncationError(
+                f"the law needs a window of at least {space.size} states, more than max_states = {self.max_states}",
+                place="fsp",
+                mend="raise max_states, allow a larger leak, or use ssa",
+            )
+        stencil, start = Stencil(self.maker.model, space), self.maker.start.on(space)
+
+        def task(theta: Array, flag: Flag) -> tuple[list[T], Counts | None]:
+            operator = MasterOperator(stencil, theta)
+            swept, bound = self._integrate(operator, start, flag, lost_at_most=self.leak)
+            lost = np.maximum(start.sum() - swept.laws.sum(axis=1), 0.0)
+            if not swept.stopped and lost[-1] <= self.leak:
+                return [keep(Law(space, caps, swept.laws, lost, bound, swept.products))], None
+            return [], self._wider(caps, operator, swept, float(lost[-1]))
+
+        tasks = [partial(task, theta) for theta in thetas]
+        return run_all(tasks, self.threads, short=space.size <= SHORT)
+
+    def _integrate(
+        self, operator: MasterOperator, start: Array, flag: Flag, *, lost_at_most: float
+    ) -> tuple[Sweep, float]:
+        """The laws at all times, and a bound on the error of the integration."""
+        tables = Tables(operator.outflow, operator.moves, operator.stencil.steps)
+        work = tables.rate * float(self.times[-1]) * len(start) * (len(tables.steps) + 1)
+        if work > self.max_work:
+            raise TruncationError(
+                f"integrating {len(start)} states to t = {self.times[-1]:g} takes about {work:.1e} additions, "
+                f"more than max_work = {self.max_work:.1e}",
+                place="fsp",
+                mend="raise max_work, or use ssa",
+            )
+        schedule, still = Schedule.of(tables.rate, self.times), min(0.05 * self.leak, 1e-9)
+        swept = sweep(tables, start, schedule, lost_at_most=lost_at_most, still=still, control=flag)
+        operator.refuse(swept.occupancy + swept.laws[-1])
+        return swept, schedule.error + swept.drift + schedule.rounding(len(tables.steps))
+
+    def _wider(self, caps: Counts, operator: MasterOperator, swept: Sweep, lost: float) -> Counts:
+        wider = self._with_fixed(self.maker.wider(caps, operator, swept.occupancy, self.leak))
+        if (wider <= caps).all():
+            raise TruncationError(
+                f"the window of {operator.stencil.space.size} states loses {lost:.2g} or more, "
+                f"above leak = {self.leak:g}",
+                place="fsp",
+                mend="raise caps, or allow a larger leak",
+            )
+        return np.maximum(wider, caps)
+
+    def _with_fixed(self, caps: Counts) -> Counts:
+        result = caps.copy()
+        for s, cap in self.fixed.items():
+            result[s] = cap
+        return result
