@@ -133,10 +133,10 @@ def _picker(space: StateSpace, rows: Counts, axes: Sequence[int]) -> csr_array:
     states = space.states()
     seen = states[:, list(axes)]
     wide = tuple(np.maximum(seen.max(axis=0), np.max(rows, axis=0, initial=0)) + 1)
-    wanted: Counts = np.ravel_multi_index(tuple(np.reshape(rows, (-1, len(axes))).T), wide)
-    order: Counts = np.argsort(wanted)
-    key: Counts = np.ravel_multi_index(tuple(seen.T), wide, mode="clip")
-    place: Counts = np.searchsorted(wanted[order], key)
+    wanted = np.asarray(np.ravel_multi_index(tuple(np.reshape(rows, (-1, len(axes))).T), wide))
+    order = np.argsort(wanted)
+    key = np.asarray(np.ravel_multi_index(tuple(seen.T), wide, mode="clip"))
+    place = np.asarray(np.searchsorted(wanted[order], key))
     hit = (place < len(wanted)) & (states >= 0).all(axis=1)
     hit[hit] = wanted[order[place[hit]]] == key[hit]
     entries = np.ones(int(hit.sum())), (order[place[hit]], np.nonzero(hit)[0])

@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913, PLR0917 - as in sweeps
             moved = float(np.abs(w - v).sum())
             if moved * (last - j) < still:
                 end[2] = moved * (last - j)
-                for k, (offset, first, length) in enumerate(zip(offsets, firsts, lengths, strict=True)):
-                    laws[k] += values[offset : offset + length][max(j + 1 - int(first), 0) :].sum() * w
+                for row, (offset, first, length) in enumerate(zip(offsets, firsts, lengths, strict=True)):
+                    laws[row] += values[offset : offset + length][max(j + 1 - int(first), 0) :].sum() * w
                 return
         v = w
