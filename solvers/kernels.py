@@ -187,7 +187,7 @@ def _body(model: CompiledModel, laws: list[str]) -> list[str]:
     inner += ["if code != 0:"]
     ending = [f"report[{3 + s}] = int(x{s})" for s in range(S)]
     ending += ["report[0] = code", "report[1] = first + i", "report[2] = chosen", "when[0] = t"]
-    ending += [f"if code == {BAD_PROPENSITY}:"]
+    ending += [f"if code == {BAD_PROPENSITY}:"] if R else []
     for r in reversed(range(R)):
         ending += [f"    if not (0.0 <= a{r} < INFINITY):", f"        report[2] = {r}"]
     inner += _indented([*ending, "return"], 1)

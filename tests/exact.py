@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import scipy.linalg
@@ -12,6 +13,8 @@ import sympy
 
 from kinetix.expressions import symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
+
+ROOT = Path(__file__).parent.parent
 
 # networks --------------------------------------------------------------------------------------
 
