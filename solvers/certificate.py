@@ -119,7 +119,7 @@ def _against_exact(net: Autoregressive, box: Box, contexts: Sequence[Context]) -
         likely = p >= 1e-6
         tails.append(np.abs(np.log10(p[likely]) - np.maximum(log_q[likely], -700.0) / np.log(10)))
         for s in net.layout.species:
-            sums = [np.bincount(states[:, s], w) for w in (p, q, drawn)]
+            sums = [np.bincount(states[:, s], w).astype(np.float64) for w in (p, q, drawn)]
             marginal[names[s]][k], marginal_floor[names[s]][k] = hellinger(*sums[:2]), hellinger(sums[0], sums[2])
     return {
         "against": "exact laws (fsp, leak 1e-9)",

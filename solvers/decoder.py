@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -83,9 +83,9 @@ class MixtureHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[..., width] -> [..., cap]."""
-        given = self.linear(hidden).unflatten(-1, (2, 3, self.parts))[..., None]
+        given = self.linear(hidden).reshape(*hidden.shape[:-1], 2, 3, self.parts, 1)
         weight, place, spread = given.unbind(-3)  # each [..., 2, parts, 1]
-        log_weight = torch.log_softmax(weight.flatten(-3), dim=-1).unflatten(-1, (2, self.parts))[..., None]
+        log_weight = torch.log_softmax(weight.flatten(-3), dim=-1).reshape(weight.shape)
         n = torch.arange(self.cap, device=hidden.device, dtype=hidden.dtype)
         mean = self.cap * torch.sigmoid(place) + 1e-3
         r = torch.exp(spread[..., 0, :, :].clamp(-4, 8) + 2)
@@ -154,7 +154,8 @@ class Film(Autoregressive):
         return self.heads[position](self._blocks(state.film, state.total, position)), state
 
     def _film(self, context: Tensor) -> Tensor:
-        return torch.as_tensor(self.film(self.prompt(context)).unflatten(-1, (-1, self.positions.shape[1])))
+        flat: Tensor = self.film(self.prompt(context))
+        return flat.reshape(*flat.shape[:-1], -1, self.positions.shape[1])
 
     def _blocks(self, film: Tensor, total: Tensor, position: int) -> Tensor:
         h = total + self.positions[position] + film[..., -1, :]
@@ -178,18 +179,21 @@ class _Block(nn.Module):
             self.query, self.memory, self.out = (nn.Linear(width, n * width) for n in (1, 2, 1))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
-        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        return functional.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(-2)
+        q, k, v = (t.reshape(*t.shape[:2], self.heads, -1).transpose(1, 2) for t in (q, k, v))
+        mixed: Tensor = functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return mixed.transpose(1, 2).flatten(-2)
 
     def cross(self, h: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
-        return h + self.out(self.attend(self.query(self.norms[2](h)), *memory))
+        crossed: Tensor = self.out(self.attend(self.query(self.norms[2](h)), *memory))
+        return h + crossed
 
     def forward(self, h: Tensor, *, causal: bool) -> Tensor:
         h = h + self.own_out(self.attend(*self.own(self.norms[0](h)).chunk(3, dim=-1), causal=causal))
         return h if len(self.norms) == 3 else self.finish(h)
 
     def finish(self, h: Tensor) -> Tensor:
-        return h + self.mlp(self.norms[1](h))
+        changed: Tensor = self.mlp(self.norms[1](h))
+        return h + changed
 
 
 class _AttentionState(NamedTuple):
@@ -221,7 +225,7 @@ class Attention(Autoregressive):
         if positions > 1:
             embedded = [e(values[..., i].flatten()) for i, e in enumerate(self.embeddings)]
             h = torch.cat([h[:, :1], h[:, 1:] + torch.stack(embedded, dim=1)], dim=1)
-        for block, memory in zip(self.decoder, self._memories(context), strict=True):
+        for block, memory in zip(self._decoder, self._memories(context), strict=True):
             h = block(h, causal=True)
             h = block.cross(h.reshape(batch, states * positions, -1), memory).reshape(h.shape)
             h = block.finish(h)
@@ -239,7 +243,7 @@ class Attention(Autoregressive):
         if previous is not None:
             h = h + self.embeddings[position - 1](previous)[:, None]
         cache = []
-        for block, memory, (keys, values) in zip(self.decoder, state.memories, state.cache, strict=True):
+        for block, memory, (keys, values) in zip(self._decoder, state.memories, state.cache, strict=True):
             q, k, v = block.own(block.norms[0](h)).chunk(3, dim=-1)
             k, v = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
             cache.append((k, v))
@@ -251,4 +255,9 @@ class Attention(Autoregressive):
         h = torch.stack(tokens, dim=1)
         for block in self.encoder:
             h = block(h, causal=False)
-        return [tuple(block.memory(h).chunk(2, dim=-1)) for block in self.decoder]
+        both = [block.memory(h).chunk(2, dim=-1) for block in self._decoder]
+        return [(keys, values) for keys, values in both]
+
+    @property
+    def _decoder(self) -> list[_Block]:
+        return [cast("_Block", block) for block in self.decoder]

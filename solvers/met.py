@@ -8,7 +8,6 @@ inference, maps over parameters); for one law, fsp or ssa is cheaper. Y. Liu, J.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import warnings
@@ -41,11 +40,11 @@ from .checkpoint import Weights, save_net
 from .decoder import Shape, make_net
 from .layout import Layout
 from .net_law import NetLaw
+from .net_window import choose
 from .observed import log_prob_observed
 from .run_folder import RunFolder
 from .teachers import Course, Plan
 from .training import Budget, Progress, Record, Settings, seeded, train
-from .net_window import choose
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -74,7 +73,7 @@ class MET:
     teacher: TeacherName = "auto"
     contexts: int = 2048
     batch: int = 64
-    rate: float = 2e-3
+    rate: float = 4e-3
     caps: Mapping[str, int] | None = None
     held_out: int = 100
     device: str = "auto"
@@ -123,15 +122,27 @@ class MET:
         """
         clock = Budget(budget, budget_cpu, budget_steps)
         domain = Box.of(network, box, times)
-        seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
+            seed = _seed(folder if resume else None) if seed is None else int(seed)
             net, record, teacher = self._trained(domain, clock, seed, folder, resume, progress)
             certificate = certify(net, domain, self.held_out, teacher=teacher, record=record)
             trained = TrainedMET(domain, net, self, seed, certificate)
             if output is not None:
                 trained.save(output)
         return trained
+
+    def _identity(self, domain: Box, clock: Budget, seed: int) -> str:
+        """What a resumed run must have in common with the one it goes on with, as JSON."""
+        told = {
+            "settings": asdict(self),
+            "box": {name: list(bounds) for name, bounds in domain.bounds.items()},
+            "times": list(domain.encoding.times),
+            "model": domain.network.fingerprint,
+            "budget": [clock.wall, clock.cpu, clock.steps],
+            "seed": seed,
+        }
+        return json.dumps(told, sort_keys=True)
 
     def _trained(
         self, domain: Box, clock: Budget, seed: int, folder: RunFolder | None, resume: bool, progress: Progress | None
@@ -147,10 +158,7 @@ class MET:
             net = make_net(self.shape, layout, domain.encoding.groups).to(_device(self.device))
         seconds = clock.wall if clock.wall is not None else clock.cpu
         lessons = make(Course(model, domain, layout, roots[2], seconds), Plan(contexts=self.contexts, batch=self.batch))
-        identity = hashlib.sha256(
-            json.dumps([asdict(self), dict(domain.bounds), list(domain.encoding.times), domain.network.fingerprint,
-                        seed, clock.wall, clock.cpu, clock.steps], sort_keys=True).encode()
-        ).hexdigest()  # fmt: skip
+        identity = self._identity(domain, clock, seed)
         settings = Settings(rate=self.rate, threads=self.threads)
         record = train(
             net, lessons, clock, rng=rng, settings=settings,
@@ -357,6 +365,17 @@ def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: W
         net = make_net(settings.shape, layout, domain.encoding.groups)
     weights.pour(net)
     return TrainedMET(domain, net.to(_device(settings.device)).eval(), settings, saved.seed, saved.certificate)
+
+
+def _seed(folder: RunFolder | None) -> int:
+    """The seed of the run to go on with, or a fresh one."""
+    found = folder.latest() if folder is not None else None
+    if found is not None:
+        try:
+            return int(json.loads(found[0]["identity"])["seed"])
+        except (KeyError, TypeError, ValueError) as problem:
+            raise CheckpointError("this is not a run of MET", file=str(folder)) from problem
+    return int(np.random.default_rng().integers(2**31))
 
 
 def _device(name: str) -> torch.device:

@@ -51,7 +51,7 @@ class NetLaw:
         values = torch.from_numpy(self.net.layout.values(rows[inside])).to(self.context.device)
         if len(values):
             with torch.no_grad():
-                parts = [self.net.log_prob(self.context[None], part[None])[0] for part in values.split(8192)]
+                parts = [self.net.log_prob(self.context[None], part[None])[0] for part in torch.split(values, 8192)]
             result[inside] = torch.cat(parts).cpu().numpy()
         return result.reshape(x.shape[:-1])
 

@@ -17,11 +17,12 @@ from kinetix.space import StateSpace
 from .box import Box
 from .fsp import FSP
 from .ssa import simulate
-from .teachers import Course, ExactLessons, Lessons, Plan, TrajectoryLessons
+from .teachers import Course, ExactLessons, Plan, TrajectoryLessons
+from .training import Teacher
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-MakeLessons = Callable[[Course, Plan], Lessons]
+MakeLessons = Callable[[Course, Plan], Teacher]
 
 LEAK = 1e-6
 """Probability that may lie outside a net's window, at the visited points of the box."""
@@ -36,12 +37,15 @@ PILOT = 50
 def choose(
     model: CompiledModel, box: Box, teacher: str, caps: Mapping[str, int] | None, root: int
 ) -> tuple[StateSpace, str, MakeLessons]:
-    """The window, the teacher's name ("fsp" or "trajectories") and how to make its lessons."""
+    """The window, the teacher's name ("fsp", "trajectories" or "van") and how to make its lessons.
+
+    "auto" takes "fsp" where the window has at most `EXACT` states, else "trajectories".
+    """
     require_known(caps or {}, model.network.species_names, "species")
     cube = np.concatenate([box.corners(), box.sobol(64)])
     largest = _pilot(model, box, cube, root)
     laws = model.network.conservation_laws()
-    if teacher != "trajectories":
+    if teacher in {"auto", "fsp"}:
         space = StateSpace.conserved(laws, box.start, largest.tolist())
         if space.size <= EXACT or teacher == "fsp":
             try:
@@ -54,7 +58,15 @@ def choose(
                     return window, "fsp", lambda course, plan: ExactLessons(course, plan, FSP(threads=1))
     upper = np.maximum(np.ceil(1.2 * largest), 1).astype(np.int64)
     window = _capped(StateSpace.conserved(laws, box.start, upper.tolist()), caps, model)
-    return window, "trajectories", TrajectoryLessons
+    return (window, "van", _van_lessons) if teacher == "van" else (window, "trajectories", TrajectoryLessons)
+
+
+def _van_lessons(course: Course, plan: Plan) -> Teacher:
+    """Rewards from trained VANs, the published mode; `plan` is for lessons that are tabulated or drawn."""
+    del plan
+    from .policy import VANLessons
+
+    return VANLessons(course)
 
 
 def _pilot(model: CompiledModel, box: Box, cube: Array, root: int) -> Counts:

@@ -50,7 +50,7 @@ def log_prob_observed(
     barred = torch.from_numpy(~possible).to(context.device)
     block = max(1, CELLS // max(1, len(prefixes) * max(layout.caps), len(flat)))
     parts = []
-    for some in context.split(block):
+    for some in torch.split(context, block):
         chain, final = _chain(net, some, torch.from_numpy(prefixes).to(context.device), length)
         joint = (chain[:, where] + final[:, where, last]).reshape(len(some), *possible.shape)
         parts.append(torch.logsumexp(joint.masked_fill(barred, -torch.inf), dim=-1))
@@ -69,7 +69,7 @@ def _chain(net: Autoregressive, context: Tensor, prefixes: Tensor, length: int) 
 def _completions(layout: Layout, rows: Counts, axes: Sequence[int]) -> tuple[Counts, NDArray[np.bool_]]:
     """Values of the first L positions that agree with each observed row: [U, M, L]; which of the M do: [U, M]."""
     dependent = [s for s in axes if s not in layout.window.free]
-    reads = layout.window.basis[dependent][:, list(layout.order)].any(axis=0)
+    reads = np.asarray(layout.window.basis[dependent][:, list(layout.order)].any(axis=0))
     needed = [i for i, s in enumerate(layout.species) if s in axes or reads[i]]
     length = max(needed, default=-1) + 1
     hidden = [i for i in range(length) if layout.species[i] not in axes]

@@ -5,6 +5,7 @@ A resumed run of a step budget ends in the same bits as one that was never stopp
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import threading
@@ -315,9 +316,10 @@ class _Run:
 
     def _restore(self, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         if content.get("identity") != self.identity:
+            other = _difference(content.get("identity"), self.identity)
             raise SettingError(
-                "the run in this folder was started with other settings, box, model or seed",
-                mend="resume with the same ones, or give another output",
+                f"the run in this folder was started with another {other}",
+                mend="resume with the same, or give another output",
             )
         try:
             if content["tensors"] != sorted(tensors):
@@ -340,6 +342,15 @@ class _Run:
         assert self.folder is not None
         self._save()
         raise Interrupted(number, str(self.folder.path))
+
+
+def _difference(before: object, now: str) -> str:
+    """The names of the entries in which two identities (JSON objects, or any text) differ."""
+    try:
+        old, new = json.loads(str(before)), json.loads(now)
+        return ", ".join(k for k in sorted({*old, *new}) if old.get(k) != new.get(k))
+    except (ValueError, TypeError, AttributeError):
+        return "identity"
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

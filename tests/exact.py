@@ -193,6 +193,12 @@ def first_order_means(model, time):
     return (scipy.linalg.expm(matrix * time) @ np.append(model.initial, 1.0))[:S]
 
 
+def first_order_means_of_burst(on, make, die, time=1.0):
+    """Mean of M at `time` where G turns on once, at rate `on`, and M is made at G*make and dies."""
+    matrix = np.array([[-on, 0.0, on], [make, -die, 0.0], [0.0, 0.0, 0.0]])
+    return (scipy.linalg.expm(matrix * time) @ [0.0, 0.0, 1.0])[1]
+
+
 def beta_poisson_pmf(kon, koff, ksyn, size):
     """The stationary law of telegraph mRNA (decay 1): a Poisson whose mean is ksyn times a Beta(kon, koff)."""
     nodes, weights = scipy.special.roots_jacobi(200, koff - 1, kon - 1)

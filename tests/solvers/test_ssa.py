@@ -275,7 +275,9 @@ def test_the_answer_states_standard_errors_and_how_it_ended():
 
 def test_names_of_the_model_never_reach_generated_code():
     network = exact.network(
-        {"lambda": 3, "S": 1}, {"__import__": 1.0}, [("E", {"lambda": 1}, {"S": 1}, symbol("__import__") * symbol("lambda"))]
+        {"lambda": 3, "S": 1},
+        {"__import__": 1.0},
+        [("E", {"lambda": 1}, {"S": 1}, symbol("__import__") * symbol("lambda"))],
     )
     source = kernels.trajectory_source(compile_network(network))
     assert "lambda" not in source

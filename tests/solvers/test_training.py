@@ -48,7 +48,7 @@ def bits(net):
     return torch.cat([p.detach().flatten() for p in net.parameters()]).numpy().tobytes()
 
 
-def run(path=None, teacher=None, *, steps=23, resume=False, identity="a", **more):
+def run(path=None, teacher=None, *, steps=23, resume=False, identity='{"seed": 1, "box": 2}', **more):
     net, teacher = line_net(), teacher or Line()
     keywords = {"rng": np.random.default_rng(7), "settings": SETTINGS, "identity": identity, **more}
     if path is None:
@@ -96,8 +96,8 @@ def test_other_settings_or_a_used_folder_are_refused(tmp_path):
     run(tmp_path)
     with pytest.raises(SettingError, match="already holds a run"):
         run(tmp_path)
-    with pytest.raises(SettingError, match="other settings"):
-        run(tmp_path, resume=True, identity="b")
+    with pytest.raises(SettingError, match="another seed;"):
+        run(tmp_path, resume=True, identity='{"seed": 3, "box": 2}')
 
 
 def test_a_loss_that_is_not_finite_is_survived_twice_and_named():

@@ -1,0 +1,76 @@
+"""From what a user names to a solver, a seed or a trained net: one place that refuses with a near miss."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinetix.errors import SettingError
+from kinetix.solver import Solver
+
+
+def solver_of(choice: Solver | type | str | Path, settings: Mapping[str, Any] | None = None) -> Solver:
+    """The solver meant by an object, a class, a catalogue name or the folder of a trained net.
+
+    `settings` go to the solver's dataclass; misspelt ones are refused with the nearest name.
+    """
+    settings = dict(settings or {})
+    if isinstance(choice, str | Path):
+        return _named(choice, settings)
+    if isinstance(choice, type):
+        require_settings(choice, settings)
+        made = choice(**settings)
+    else:
+        require_settings(type(choice), settings)
+        made = dataclasses.replace(choice, **settings) if settings else choice  # type: ignore[type-var]
+    if not isinstance(made, Solver):
+        mend = "train it first: MET(...).train(network, ...)" if hasattr(made, "train") else "give a solver or its name"
+        raise SettingError(f"{type(made).__name__} cannot solve", place="solver", mend=mend)
+    return made
+
+
+def require_settings(kind: type, settings: Mapping[str, Any]) -> None:
+    """Refuse names that are not settings of the dataclass `kind`."""
+    known = [f.name for f in dataclasses.fields(kind) if f.init] if dataclasses.is_dataclass(kind) else []
+    for name in settings:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise SettingError(f"unknown setting {name!r}", place=kind.__name__, mend=mend)
+
+
+def seed_of(seed: int | None) -> int:
+    """The seed given, checked, or a fresh one, to be stored with the answer."""
+    if seed is None:
+        return secrets.randbits(48)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise SettingError(f"the seed is {seed!r}", place="seed", mend="give a whole number >= 0")
+    return int(seed)
+
+
+def is_folder(choice: object) -> bool:
+    """Whether a solver is named by the path of a folder, existing or clearly meant as one."""
+    if isinstance(choice, Path):
+        return True
+    return isinstance(choice, str) and ("/" in choice or "\\" in choice or Path(choice).is_dir())
+
+
+def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
+    if is_folder(choice):
+        from kinetix.solvers.checkpoint import load_net
+
+        net = load_net(choice)
+        if settings:
+            raise SettingError(
+                f"a trained net takes no settings: {', '.join(settings)}", place=str(choice), mend="leave them out"
+            )
+        return net
+    from kinetix.solvers import catalogue
+
+    return catalogue.solver(str(choice), **settings)

@@ -1,0 +1,152 @@
+"""The verbs solve and compare: laws of the counts from one solver, or from several side by side."""
+
+# ruff: noqa: PLR0913, PLR0917, ARG001 - the options of a command are its arguments
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli_models import Model, read_model
+from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, pairs, settings_of, times_of
+from .outcome import OK, Outcome
+
+if TYPE_CHECKING:
+    from kinetix.solution import Solution
+
+Times = Annotated[str, typer.Option(help="start:stop:points (both ends included), or a comma list.")]
+OUTPUTS = (".csv", ".nc", ".png", ".svg", ".pdf")
+
+
+def solve(
+    ctx: typer.Context,
+    model: Model,
+    times: Times,
+    solver: Annotated[str, typer.Option(help="A name from `kinetix solvers`, or the folder of a net.")] = "fsp",
+    parameters: Set = None,
+    initial: Initial = None,
+    seed: Seed = None,
+    output: Annotated[Path | None, typer.Option(help="Write .csv, .nc, .png, .svg or .pdf.")] = None,
+    species: Annotated[str | None, typer.Option(help="The species of a picture (default: the first four).")] = None,
+    law: Law = "auto",
+    scale: Scale = None,
+    format: Format = None,  # noqa: A002
+    as_json: Json = False,
+) -> Outcome:
+    """Solve a model: how the counts are distributed at given times.
+
+    Any setting of the solver is an option, as --paths 10000 (`kinetix solvers` lists them).
+    """
+    from .choice import is_folder, solver_of
+    from .files import require_writable
+    from .verbs import solve as solve_network
+
+    require_writable(output, OUTPUTS, "option --output")
+    asked = times_of(times)
+    settings = settings_of(ctx, None if is_folder(solver) else _kind(solver), solver)
+    chosen = solver_of(solver, settings)
+    network = read_model(model, law=law, scale=scale, format=format)
+    values, starts = pairs(parameters, "--set"), pairs(initial, "--initial")
+    solution = solve_network(network, asked, solver=chosen, parameters=values, initial=starts, seed=seed)
+    if output is not None:
+        write_solution(solution, output, species)
+    return Outcome(*_solved(solution, output), OK)
+
+
+def compare(
+    model: Model,
+    times: Times,
+    solvers: Annotated[str, typer.Option(help="Comma list of solvers and nets, as fsp,ssa,net/.")] = "fsp,ssa",
+    reference: Annotated[str | None, typer.Option(help="The one to measure from (default: the first).")] = None,
+    parameters: Set = None,
+    initial: Initial = None,
+    seed: Seed = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report.")] = None,
+    law: Law = "auto",
+    scale: Scale = None,
+    format: Format = None,  # noqa: A002
+    as_json: Json = False,
+) -> Outcome:
+    """Put one question to several solvers: distances, CPU seconds, floors."""
+    from .files import require_writable
+    from .verbs import compare as compare_solvers
+
+    require_writable(report, (".html", ".htm"), "option --report")
+    names = [name.strip() for name in solvers.split(",") if name.strip()]
+    network = read_model(model, law=law, scale=scale, format=format)
+    study = compare_solvers(
+        network,
+        times_of(times),
+        solvers=names,
+        reference=reference,
+        parameters=pairs(parameters, "--set"),
+        initial=pairs(initial, "--initial"),
+        seed=seed,
+    )
+    text = study.table()
+    if report is not None:
+        study.report(report)
+        text += f"\nwrote {report}"
+    return Outcome(text, {"study": study.as_dict(), "report": None if report is None else str(report)})
+
+
+def write_solution(solution: Solution, path: Path, species: str | None = None) -> None:
+    """Write by the ending: .csv (time, means, standard deviations), .nc (everything) or a picture."""
+    ending = path.suffix.lower()
+    if ending == ".csv":
+        from .files import write_text
+
+        write_text(path, csv_text(solution))
+    elif ending == ".nc":
+        solution.save(path)
+    else:
+        solution.plot(species, path)
+
+
+def csv_text(solution: Solution) -> str:
+    """Means and standard deviations in the layout of the SBML stochastic test suite."""
+    import csv
+    import io
+
+    import numpy as np
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["time", *(f"{s}-mean" for s in solution.species), *(f"{s}-sd" for s in solution.species)])
+    rows = np.column_stack([solution.times, solution.mean(), solution.std()])
+    writer.writerows([[repr(float(v)) for v in row] for row in rows])
+    return text.getvalue()
+
+
+def _kind(name: str) -> type:
+    """The dataclass of a solver of the catalogue."""
+    from kinetix.solvers import catalogue
+
+    known = catalogue.CATALOGUE.get(name)
+    return type(catalogue.solver(name) if known is None else known[0])
+
+
+def _solved(solution: Solution, output: Path | None) -> tuple[str, dict[str, Any]]:
+    mean, sd, meta = solution.mean(), solution.std(), solution.meta
+    network = solution.model.network
+    last = "\n".join(
+        f"  {name} {m:.6g} ± {s:.4g}" for name, m, s in zip(solution.species, mean[-1], sd[-1], strict=True)
+    )
+    error = "no proven bound" if solution.error is None else f"total variation error <= {solution.error:.2g}"
+    text = (
+        f"{network.name} by {meta['solver']}: {len(solution.times)} times, {error}, "
+        f"{meta['cpu_seconds']:.2f} s of CPU, seed {meta['seed']}\nmean ± sd at t = {solution.times[-1]:g}\n{last}"
+    )
+    if output is not None:
+        text += f"\nwrote {output}"
+    data = {
+        "times": solution.times,
+        "species": solution.species,
+        "mean": mean,
+        "sd": sd,
+        "error": solution.error,
+        "meta": dict(meta),
+        "output": None if output is None else str(output),
+    }
+    return text, data

@@ -1,0 +1,222 @@
+"""The sections that reports are made of: the model, a net and its certificate, its laws, a study, how to repeat it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kinetix.network import ReactionNetwork
+from kinetix.problem import Problem
+from kinetix.provenance import versions
+from kinetix.solver import Solver
+
+from . import figures
+from .report import Card, Html, Page, Section, code, heading, image, note, picture, prose, table
+from .study import Study
+
+FLOOR_PATHS = 10_000
+EXACT, TRAJECTORIES = "exact", f"{FLOOR_PATHS:,} trajectories"
+
+
+def model_section(network: ReactionNetwork, *, title: str = "The model") -> Section:
+    """Reactions with the propensities really used, values, and what the importer found."""
+    reactions = [(r.name, f"{_side(r.reactants)} → {_side(r.products)}", str(r.propensity)) for r in network.reactions]
+    values = [(p.name, float(p.value)) for p in (*network.parameters, *network.constants)]
+    starts = ", ".join(f"{s.name} = {s.initial:g}" for s in network.species)
+    blocks = [
+        prose(
+            f"{network.name}: {len(network.species)} species, {len(network.reactions)} reactions"
+            + (f", read from {Path(network.source).name}" if network.source else "")
+            + f". Counts at time 0: {starts}."
+        ),
+        table(["reaction", "what it does", "propensity (events per time)"], reactions),
+        table(["parameter", "value in the file"], values),
+    ]
+    if len(network.species) + len(network.reactions) <= 24:
+        drawn = _graph(network)
+        blocks.append(drawn)
+    findings = network.check()
+    if len(findings):
+        rows = [(f.code, f.severity, f.element, f.reason) for f in findings]
+        blocks.append(table(["code", "kind", "element", "finding"], rows, "What kinetix found when reading the model"))
+    return Section(title, tuple(blocks))
+
+
+def certificate_section(net: Any) -> Section:
+    """How a net was trained and how good it was found to be on problems that it never saw."""
+    certificate: Mapping[str, Any] = net.certificate
+    training = certificate.get("training", {})
+    box = [(name, float(low), float(high)) for name, (low, high) in net.box.items()]
+    blocks = [
+        prose(
+            f"A {type(net).__name__} was trained over the box below, for times from {net.times[0]:g} to "
+            f"{net.times[1]:g}: {training.get('steps', 0)} steps in {training.get('cpu_seconds', 0.0):.0f} s of CPU; "
+            f"teacher: {certificate.get('teacher', 'unknown')}."
+        ),
+        table(["quantity", "from", "to"], box, "The training box: outside it, the net is not to be trusted"),
+    ]
+    rows = [
+        (which, *(float(part[key]) for key in ("mean", "median", "p90", "max")), float(part["floor"]))
+        for which, part in _scores(certificate)
+    ]
+    if rows:
+        head = ["law", "mean", "median", "90 % below", "worst", f"floor of {TRAJECTORIES}"]
+        count = certificate.get("contexts", 0)
+        caption = f"Hellinger distance to {certificate.get('against', 'exact')} on {count} held-out problems"
+        blocks += [heading("Certificate"), table(head, rows, caption)]
+        blocks.append(
+            prose(
+                "The Hellinger distance is 0 for equal laws and 1 for laws that share no state. A histogram of "
+                f"{FLOOR_PATHS:,} exact simulations, drawn from the right law, still lies at the floor: below it the "
+                "net is closer to the truth than the simulations that would replace it."
+            )
+        )
+    if "statement" in certificate:
+        blocks.append(note(str(certificate["statement"])))
+    blocks += [note(str(text), "bad") for text in training.get("notes", ())]
+    return Section("The trained net and its certificate", tuple(blocks))
+
+
+@dataclass(frozen=True)
+class Point:
+    """A problem at which laws are shown: its label and parameter values."""
+
+    label: str
+    parameters: Mapping[str, float]
+
+
+def laws_section(
+    net: Any, points: Sequence[Point], times: Sequence[float], exact: Solver, sampler: Solver, *, seed: int
+) -> Section:
+    """Marginals of a net beside the exact ones and trajectories, and the Hellinger distance by time with its floor."""
+    panels: list[figures.Panel] = []
+    curves, floors = {}, {}
+    name = type(net).__name__.removeprefix("Trained")
+    for point in points:
+        problem = Problem.of(net.network, times, parameters=point.parameters)
+        study = Study.of(problem, {EXACT: exact, name: net, TRAJECTORIES: sampler}, reference=EXACT, seed=seed)
+        curves[point.label] = (problem.times, study.joint(name)[:, 0])
+        floor = study.floor(TRAJECTORIES)
+        if floor is not None:
+            floors[point.label] = (problem.times, floor)
+        panels += _panels(study, point.label, name)
+    alt = "Marginal laws of the net, exact and from trajectories"
+    values = [(p.label, ", ".join(f"{k} = {v:g}" for k, v in p.parameters.items())) for p in points]
+    blocks = (
+        table(["point", "parameters"], values),
+        picture(
+            figures.marginals(panels),
+            alt,
+            f"Laws at t = {times[-1]:g}: what the net states (lines) on the exact law (grey), and the histogram of "
+            f"{FLOOR_PATHS:,} exact simulations (dots).",
+        ),
+        picture(
+            figures.hellinger_by_time(curves, floors),
+            "Hellinger distance of the net's joint law by time",
+            "Distance of the net's joint law to the exact one (solid) and of a histogram of "
+            f"{FLOOR_PATHS:,} exact simulations (dashed): lower is better.",
+        ),
+    )
+    return Section("The net against the exact law", blocks)
+
+
+def reproduce_section(commands: Sequence[str], facts: Mapping[str, Any]) -> Section:
+    """What to type to get this page again, with seed, digests and versions."""
+    rows = [(name, str(value)) for name, value in facts.items()]
+    rows += [(f"version of {name}", number) for name, number in versions().items()]
+    blocks = [
+        prose("The same commands with the same seed and versions give the same numbers."),
+        *([code("\n".join(commands))] if commands else []),
+        table(["what", "value"], rows),
+    ]
+    return Section("How to reproduce this page", tuple(blocks))
+
+
+def study_page(study: Study) -> Page:
+    """The report of a comparison of solvers."""
+    network = study.problem.model.network
+    rows = study.rows()
+    head = ["solver", "time", "Hellinger, joint", "sampling floor", "total variation", "worst marginal", "of"]
+    body = [
+        (
+            r["solver"],
+            r["time"],
+            r["hellinger"],
+            "none: states its law" if r["floor"] is None else f"{r['floor']:.4g}",
+            r["total_variation"],
+            r["worst_marginal_hellinger"],
+            r["worst_species"],
+        )
+        for r in rows
+    ]
+    times = study.problem.times
+    values = {name: study.joint(name)[:, 0] for name in study.others}
+    floors = {name: floor for name in study.others if (floor := study.floor(name)) is not None}
+    seconds = [
+        (name, value, "not proven" if (e := study.solutions[name].error) is None else f"{e:.2g}")
+        for name, value in study.seconds().items()
+    ]
+    blocks = (
+        prose(
+            f"Distances of the stated laws to those of {study.reference}. A histogram of draws lies at its sampling "
+            "floor even when every draw is exact."
+        ),
+        picture(figures.distances(study.others, times, values, floors), "Hellinger distance by time"),
+        table(head, body),
+        table(["solver", "CPU seconds", "bound on its total variation"], seconds),
+    )
+    worst = max(rows, key=lambda r: float(r["hellinger"]))
+    cards = (
+        Card(
+            f"{worst['hellinger']:.3g}", f"largest joint Hellinger distance ({worst['solver']}, t = {worst['time']:g})"
+        ),
+        Card(study.reference, "the reference"),
+    )
+    facts = {"seed": study.seed, "model fingerprint": network.fingerprint}
+    return Page(
+        f"Solvers compared: {network.name}",
+        f"{', '.join(study.solutions)} at {len(times)} times",
+        cards,
+        (Section("Distances", blocks), model_section(network), reproduce_section((), facts)),
+        "Made by kinetix. Everything on this page is in this file; nothing is loaded from elsewhere.",
+    )
+
+
+def _panels(study: Study, title: str, name: str) -> list[figures.Panel]:
+    time = float(study.problem.times[-1])
+    solutions = study.solutions
+    moving = [s for s in solutions[name].species if len(solutions[EXACT].marginal(s, time)) > 1]
+    ordered = sorted(moving, key=lambda s: -len(solutions[EXACT].marginal(s, time)))[:2]
+    return [
+        figures.Panel(
+            f"{title}: {figures.label(s)}, t = {time:g}",
+            s,
+            solutions[EXACT].marginal(s, time),
+            {name: solutions[name].marginal(s, time)},
+            {TRAJECTORIES: solutions[TRAJECTORIES].marginal(s, time)},
+        )
+        for s in ordered
+    ]
+
+
+def _scores(certificate: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    scores: list[tuple[str, Mapping[str, Any]]] = []
+    if "joint" in certificate:
+        scores.append(("joint", certificate["joint"]))
+    return scores + [(f"of {name}", part) for name, part in certificate.get("species", {}).items()]
+
+
+def _graph(network: ReactionNetwork) -> Html:
+    with tempfile.TemporaryDirectory() as folder, figures.style():
+        path = Path(folder) / "network.svg"
+        network.draw(path)
+        data = path.read_bytes()
+    caption = "Circles are species, squares are reactions; dashed arrows only regulate."
+    return image(data, "svg+xml", "The reaction network as a graph", caption, narrow=True)
+
+
+def _side(counts: Mapping[str, int]) -> str:
+    return " + ".join(name if m == 1 else f"{m:g} {name}" for name, m in counts.items()) or "∅"

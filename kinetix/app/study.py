@@ -1,0 +1,189 @@
+"""The same question put to several solvers: distances to a reference, seconds, and the floor of sampling.
+
+A histogram of n draws lies away from its own law too: its expected Hellinger distance is the
+floor, without which a distance of a sampling solver means nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
+from kinetix.errors import SettingError, UnsupportedFeature
+from kinetix.network import require_known
+from kinetix.problem import Problem
+from kinetix.solution import Solution
+from kinetix.solver import Solver
+
+Array = NDArray[np.float64]
+
+SMALL = 40.0
+"""Expected counts below which the square root is averaged over the Poisson law itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Answers of several solvers to one problem; `reference` names the one that the others are measured from."""
+
+    problem: Problem
+    solutions: Mapping[str, Solution]
+    reference: str
+    seed: int
+
+    @classmethod
+    def of(cls, problem: Problem, solvers: Mapping[str, Solver], *, reference: str, seed: int) -> Study:
+        """Solve with each; the randomness of a solver depends on the seed and its name alone."""
+        if len(solvers) < 2:
+            raise SettingError("a study needs two solvers", place="solvers", mend="name at least two, as fsp,ssa")
+        require_known([reference], tuple(solvers), "solver as reference")
+        solutions = {
+            name: solver.solve(problem, rng=generator(seed, name)).with_meta(seed=seed)
+            for name, solver in solvers.items()
+        }
+        return cls(problem, solutions, reference, seed)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The solvers that are measured."""
+        return tuple(name for name in self.solutions if name != self.reference)
+
+    def joint(self, name: str) -> Array:
+        """Hellinger distance and total variation of the joint law at every time: [T, 2]."""
+        pairs = zip(self.solutions[self.reference].laws, self.solutions[name].laws, strict=True)
+        return np.array([joint_distances(p, q) for p, q in pairs])
+
+    def marginal(self, name: str, species: str) -> Array:
+        """The same of the marginal law of one species: [T, 2]."""
+        axis = self.solutions[name].species.index(species)
+        pairs = zip(self.solutions[self.reference].laws, self.solutions[name].laws, strict=True)
+        return np.array([distances(p.marginal([axis]).table(), q.marginal([axis]).table()) for p, q in pairs])
+
+    def floor(self, name: str) -> Array | None:
+        """What exact draws, as many as `name` made, would score on average: [T]; None for solvers that state laws."""
+        paths = self.solutions[name].trajectories
+        if paths is None:
+            return None
+        return np.array([sampling_floor(_table(law)[1], len(paths)) for law in self.solutions[self.reference].laws])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a solver and time, the worst marginal named."""
+        result = []
+        for name in self.others:
+            joint, floor = self.joint(name), self.floor(name)
+            each = {s: self.marginal(name, s) for s in self.solutions[name].species}
+            for k, time in enumerate(self.problem.times):
+                worst = max(each, key=lambda s: float(each[s][k, 0]))
+                result.append(
+                    {
+                        "solver": name,
+                        "time": float(time),
+                        "hellinger": float(joint[k, 0]),
+                        "floor": None if floor is None else float(floor[k]),
+                        "total_variation": float(joint[k, 1]),
+                        "worst_species": worst,
+                        "worst_marginal_hellinger": float(each[worst][k, 0]),
+                    }
+                )
+        return result
+
+    def seconds(self) -> dict[str, float]:
+        """CPU seconds of every solver."""
+        return {name: float(s.meta.get("cpu_seconds", float("nan"))) for name, s in self.solutions.items()}
+
+    def table(self) -> str:
+        """The study as text."""
+        head = f"{'solver':<14}{'time':>10}{'H joint':>11}{'floor':>11}{'TV joint':>11}{'worst H':>11}  species"
+        lines = [f"distances to {self.reference}, seed {self.seed}", head]
+        for row in self.rows():
+            floor = "-" if row["floor"] is None else f"{row['floor']:.2e}"
+            lines.append(
+                f"{row['solver']:<14}{row['time']:>10g}{row['hellinger']:>11.2e}{floor:>11}"
+                f"{row['total_variation']:>11.2e}{row['worst_marginal_hellinger']:>11.2e}  {row['worst_species']}"
+            )
+        seconds = ", ".join(f"{name} {value:.3g}" for name, value in self.seconds().items())
+        return "\n".join([*lines, f"CPU seconds: {seconds}"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The study as plain data."""
+        return {
+            "reference": self.reference,
+            "seed": self.seed,
+            "rows": self.rows(),
+            "cpu_seconds": self.seconds(),
+            "error": {name: s.error for name, s in self.solutions.items()},
+            "meta": {name: dict(s.meta) for name, s in self.solutions.items()},
+        }
+
+    def report(self, path: str | Path) -> None:
+        """Write the study as one self-contained HTML page."""
+        from .sections import study_page
+
+        study_page(self).write(path)
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """The generator of one solver in a study."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+
+
+def joint_distances(reference: Distribution, other: Distribution) -> tuple[float, float]:
+    """Hellinger distance and total variation of two joint laws, summed over the support of the reference."""
+    states, p = _table(reference)
+    q = np.exp(other.log_prob(states))
+    return _distances(p, q, max(0.0, 1.0 - float(q.sum())))
+
+
+def distances(p: Array, q: Array) -> tuple[float, float]:
+    """Hellinger distance and total variation of two laws on the counts 0, 1, ..."""
+    size = max(len(p), len(q))
+    return _distances(np.pad(p, (0, size - len(p))), np.pad(q, (0, size - len(q))), 0.0)
+
+
+def sampling_floor(p: Array, draws: int) -> float:
+    """The root mean square Hellinger distance between a law and the histogram of so many of its own draws."""
+    expected = draws * p[p > 0]
+    root = np.where(expected < SMALL, np.interp(expected, *_mean_root()), _mean_root_large(expected))
+    return float(np.sqrt(max(0.0, 1.0 - float((np.sqrt(p[p > 0] / draws) * root).sum()))))
+
+
+@cache
+def _mean_root() -> tuple[Array, Array]:
+    """E sqrt(X) of Poisson counts over a grid of small means."""
+    from scipy.stats import poisson
+
+    grid, counts = np.linspace(0.0, SMALL, 4001), np.arange(int(SMALL + 12 * np.sqrt(SMALL)))
+    return grid, np.asarray(np.sqrt(counts) @ poisson.pmf(counts[:, None], grid[None, :]))
+
+
+def _mean_root_large(mean: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(mean > 0, np.sqrt(mean) * (1 - 1 / (8 * mean) - 7 / (128 * mean**2)), 0.0))
+
+
+def _distances(p: Array, q: Array, outside: float) -> tuple[float, float]:
+    hellinger = np.sqrt(max(0.0, 1.0 - float(np.sqrt(p * q).sum())))
+    return float(hellinger), 0.5 * (float(np.abs(p - q).sum()) + outside)
+
+
+def _table(law: Distribution) -> tuple[NDArray[np.int64], Array]:
+    """The states that carry probability [N, S] and their probabilities [N]."""
+    tabulate = getattr(law, "tabulated", None)
+    table = tabulate() if tabulate is not None else law
+    if isinstance(table, Tabulated):
+        support = np.nonzero(table.p > 0)[0]
+        return table.space.states(support), table.p[support]
+    if isinstance(table, Sampled):
+        states, repeats = np.unique(table.counts, axis=0, return_counts=True)
+        return states, repeats / len(table.counts)
+    if isinstance(table, PointMass):
+        return table.counts[None, :], np.ones(1)
+    raise UnsupportedFeature(f"a {type(law).__name__} has no table to measure from", mend="use fsp as the reference")

@@ -1,0 +1,165 @@
+"""The verbs of kinetix: load, parse, solve, infer, compare, open.
+
+Each is a function from values to a value; the wings they need are loaded when they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kinetix.distribution import Distribution
+from kinetix.errors import CheckpointError, SettingError
+from kinetix.network import ReactionNetwork
+from kinetix.problem import Problem
+from kinetix.solution import Solution
+from kinetix.solver import Solver
+
+from .choice import seed_of, solver_of
+
+if TYPE_CHECKING:
+    from kinetix.inference.observations import Observations
+    from kinetix.inference.posterior import Posterior
+
+    from .study import Study
+
+
+def load(
+    source: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    law: str = "auto",
+    scale: float | None = None,
+) -> ReactionNetwork:
+    """Read a model file (.xml, .sbml, .ant, .txt) as a reaction network.
+
+    `law="auto"` turns an unguarded power law k*X**2 of 2 X in SBML into k*X*(X - 1), and says so;
+    `"verbatim"` leaves it. `scale` converts moles or concentrations to counts.
+    """
+    from kinetix import importers
+
+    network: ReactionNetwork = importers.load(source, format=format, law=law, scale=scale)
+    return network
+
+
+def parse(text: str, *, name: str | None = None) -> ReactionNetwork:
+    """Read a network from text in the reaction language of kinetix."""
+    from kinetix import importers
+
+    network: ReactionNetwork = importers.parse(text, name=name)
+    return network
+
+
+def solve(
+    network: ReactionNetwork,
+    times: ArrayLike,
+    *,
+    solver: Solver | type | str = "fsp",
+    parameters: Mapping[str, float] | None = None,
+    initial: Mapping[str, float] | Distribution | None = None,
+    seed: int | None = None,
+    **settings: Any,
+) -> Solution:
+    """How the counts are distributed at `times` [T].
+
+    `solver` is a solver, a name of the catalogue or the folder of a trained net; `settings` are
+    those of its dataclass. Parameters and initial counts are given by name. Where `seed` is None
+    one is drawn; it stands in the answer's `meta`.
+    """
+    chosen, number = solver_of(solver, settings), seed_of(seed)
+    problem = Problem.of(network, times, parameters=parameters, initial=initial)
+    return chosen.solve(problem, rng=np.random.default_rng(number)).with_meta(seed=number)
+
+
+def infer(
+    network: ReactionNetwork,
+    data: Observations,
+    *,
+    prior: Mapping[str, Any],
+    likelihood: Solver | str = "fsp",
+    exact: Solver | str | None = None,
+    seed: int | None = None,
+    **settings: Any,
+) -> Posterior:
+    """The posterior of the parameters in `prior` given the cells in `data`.
+
+    `likelihood` is a solver that weighs counts, its name, or the folder of a trained net; `exact`
+    (another solver) checks and corrects a net. `settings` go to the sampler (see
+    `kinetix.inference.sampling.infer`).
+    """
+    from kinetix.inference import sampling
+
+    number = seed_of(seed)
+    judge = None if exact is None else solver_of(exact)
+    posterior: Posterior = sampling.infer(
+        network,
+        data,
+        prior=prior,
+        likelihood=solver_of(likelihood),
+        exact=judge,
+        rng=np.random.default_rng(number),
+        **settings,
+    )
+    return posterior
+
+
+def compare(
+    network: ReactionNetwork,
+    times: ArrayLike,
+    *,
+    solvers: Mapping[str, Solver | str] | Sequence[str],
+    reference: str | None = None,
+    parameters: Mapping[str, float] | None = None,
+    initial: Mapping[str, float] | None = None,
+    seed: int | None = None,
+) -> Study:
+    """The same question put to several solvers, and how far each lies from `reference` (the first by default)."""
+    from .study import Study
+
+    named = dict(solvers) if isinstance(solvers, Mapping) else {name: name for name in solvers}
+    chosen = {name: solver_of(choice) for name, choice in named.items()}
+    if not chosen:
+        raise SettingError("there is no solver to compare", place="solvers", mend="name at least one")
+    first = reference if reference is not None else next(iter(chosen))
+    problem = Problem.of(network, times, parameters=parameters, initial=initial)
+    return Study.of(problem, chosen, reference=first, seed=seed_of(seed))
+
+
+def open(path: str | Path) -> Any:  # noqa: A001 - the public name
+    """Read back what kinetix saved: a Solution or Posterior (.nc), or a trained net (a folder)."""
+    place = Path(path)
+    if place.is_dir():
+        from kinetix.solvers.checkpoint import load_net
+
+        return load_net(place)
+    if not place.exists():
+        raise CheckpointError("there is no such file or folder", file=str(place), mend="check the path")
+    if place.suffix != ".nc":
+        raise CheckpointError(
+            "not a file that kinetix saves", file=str(place), mend="give a .nc file or a net's folder"
+        )
+    from kinetix.storage import FORMAT, load_solution
+
+    if _format(place) == FORMAT:
+        return load_solution(place)
+    from kinetix.inference.posterior import Posterior
+
+    return Posterior.load(place)
+
+
+def _format(path: Path) -> str:
+    """What a netCDF file says it is, or "" where it does not say or cannot be read."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            value = file.attrs.get("format", "")
+            return value.decode() if isinstance(value, bytes) else str(value)
+    except OSError as problem:
+        if problem.errno is not None:
+            raise
+        raise CheckpointError("damaged, or not netCDF", file=str(path), mend="make the file again") from problem

@@ -1,0 +1,147 @@
+"""Exact trajectories as the teacher of time-conditional VANs: maximum likelihood, nothing enumerated.
+
+The trajectories come in blocks of a few times each, drawn as the training goes on, so that data and
+descent share the budget. One block serves all members of a stacked net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kinetix.compiler import CompiledModel
+from kinetix.prompt import PromptEncoding
+from kinetix.space import StateSpace
+
+from .layout import Layout
+from .prefixes import PrefixTree, cross_entropy, prefix_tree
+from .recurrent import Recurrent
+from .ssa import simulate
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+PILOTS = 256
+"""Trajectories of the pilot run (at least four a member)."""
+MARGIN = 1.2
+"""The window reaches this times the largest count of the pilots."""
+BEYOND = 1.1
+"""Trajectories run to this times the last time: a fitted curve is worst at its ends."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subjects:
+    """What the members of a stack are VANs of: rate vectors [M, P], starts [M, S] and an interval of times."""
+
+    model: CompiledModel
+    thetas: Array
+    starts: Counts
+    times: tuple[float, float]
+
+    def paths(self, times: Array, number: int, rng: np.random.Generator) -> Counts:
+        """`number` exact trajectories of each: [M, number, T, S]."""
+        thetas, starts = np.repeat(self.thetas, number, axis=0), np.repeat(self.starts, number, axis=0)
+        paths = simulate(self.model, times, thetas, starts, rng=rng, threads=1)
+        return paths.reshape(len(self.thetas), number, *paths.shape[1:])
+
+    @property
+    def clock(self) -> PromptEncoding:
+        """How a time is told to a net that knows its rates: the time features of a prompt, alone."""
+        return PromptEncoding((), (), np.zeros(0), np.zeros(0), self.times)
+
+    def clock_features(self, times: Array) -> Tensor:
+        """Times as a net reads them: [T] -> [T, C]."""
+        return torch.from_numpy(self.clock.encode(np.zeros(0), np.zeros(0), times).astype(np.float32))
+
+    def contexts(self, times: Array) -> Tensor:
+        """The contexts of all members at all times, for a stacked net: [M * T, C]."""
+        return self.clock_features(times).repeat(len(self.thetas), 1)
+
+    def draw_times(self, number: int, rng: np.random.Generator) -> Array:
+        """Sorted times, half of them uniform and half log-uniform (a transient is short): [number]."""
+        t0, t1 = self.times
+        low, half = max(t0, t1 / 500), number // 2
+        even = max(t0, 1e-6 * t1) + (BEYOND * t1 - t0) * rng.random(number - half)
+        return np.unique(np.concatenate([even, low * (t1 / low) ** rng.random(half)]))
+
+    def window(self, rng: np.random.Generator) -> StateSpace:
+        """All counts up to 1.2 times the largest of pilot runs, with the conservation laws taken out.
+
+        A species that no reaction can raise above its largest count (a gene's copies) gets no margin.
+        Laws are used only where every member starts with the same totals.
+        """
+        t1 = self.times[1]
+        number = max(4, PILOTS // len(self.thetas))
+        paths = self.paths(np.geomspace(t1 / 200, BEYOND * t1, 24), number, rng)
+        states = np.concatenate([paths.reshape(len(paths), -1, paths.shape[-1]), self.starts[:, None]], axis=1)
+        laws = self.model.network.conservation_laws()
+        same = [bool((self.starts @ law == self.starts[0] @ law).all()) for law in laws]
+        return StateSpace.conserved(laws[same], self.starts[0], [int(u) for u in self._upper(states)])
+
+    def _upper(self, states: Counts) -> Counts:
+        """The upper edge [S] from the states [M, n, S] that the pilots visited."""
+        flat = states.reshape(-1, states.shape[-1])
+        most = flat.max(axis=0)
+        thetas = np.repeat(self.thetas, states.shape[1], axis=0)
+        upper = np.ceil(MARGIN * most).astype(np.int64)
+        for s in range(len(most)):
+            at_top = flat[:, s] == most[s]
+            rates = self.model.propensities(flat[at_top], thetas[at_top])
+            if not (rates[:, self.model.change[:, s] > 0] > 0).any():
+                upper[s] = most[s]
+        return upper
+
+
+@dataclass(eq=False)
+class PathTeacher:
+    """Maximum likelihood on exact trajectories of the `subjects`.
+
+    A block has `paths` trajectories a member at `points` times. Every `every` steps a new block joins
+    the stock, up to `blocks`; each step looks at one of the stock. Block b depends on (`root`, b) alone.
+    """
+
+    subjects: Subjects
+    layout: Layout
+    root: int
+    paths: int = 1024
+    points: int = 16
+    blocks: int = 64
+    every: int = 4
+    stock: dict[int, PrefixTree] = field(default_factory=dict)
+    kept: list[float] = field(default_factory=list)
+
+    def loss(
+        self, net: Recurrent, rng: np.random.Generator, generator: torch.Generator, step: int
+    ) -> tuple[Tensor, Mapping[str, Any]]:
+        """Cross-entropy of one block; see `training.Teacher`."""
+        number = int(rng.integers(min(self.blocks, 1 + step // self.every)))
+        return cross_entropy(net, self.block(number)), {"batch": f"block {number} of trajectories"}
+
+    def state(self) -> Mapping[str, Any]:
+        """Nothing: blocks are made again from the root."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing to go back to."""
+
+    def block(self, number: int) -> PrefixTree:
+        """Block `number`, simulated when it is first asked for."""
+        if number not in self.stock:
+            rng = np.random.default_rng([self.root, number])
+            times = self.subjects.draw_times(self.points, rng)
+            self.stock[number] = self._tree(times, self.subjects.paths(times, self.paths, rng))
+        return self.stock[number]
+
+    def _tree(self, times: Array, paths: Counts) -> PrefixTree:
+        members = len(paths)
+        values = self.layout.values(paths)
+        inside = ((values >= 0) & (values < np.array(self.layout.caps))).all(axis=-1)
+        self.kept.append(float(inside.mean()))
+        states = [values[m, inside[m, :, k], k] for m in range(members) for k in range(len(times))]
+        return prefix_tree(self.subjects.contexts(times), states, members=members)

@@ -1,0 +1,135 @@
+"""Recurrent net: a gated recurrent unit that reads the species one by one; one VAN, or many at once.
+
+The net of a VAN. Several independent VANs are trained as one stack: every weight carries a leading
+axis of members, so that one batched product serves them all. M members read M * k contexts, those
+of the first member first.
+K. Cho et al., arXiv:1406.1078 (the unit); Y. Tang, J. Weng, P. Zhang, Nat. Mach. Intell. 5 (2023)
+376, doi:10.1038/s42256-023-00632-8 (its use for the master equation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .autoregressive import Autoregressive
+from .layout import Layout
+
+FEATURES = 3
+"""Numbers that describe a count beside its learned vector: n / N, sqrt and log of it."""
+LARGEST_CAP = 4096
+"""Values of one species that a categorical head can still learn."""
+
+
+class Recurrent(Autoregressive):
+    """`members` independent laws over a layout, each given a context of `context` numbers (may be 0).
+
+    The state after a prefix is the hidden vector [B, width]. Weights start from torch's own stream:
+    make the net inside `training.seeded`.
+    """
+
+    def __init__(self, layout: Layout, *, context: int = 0, width: int = 32, members: int = 1) -> None:
+        super().__init__(layout)
+        self.context, self.width, self.members = context, width, members
+        depth = max(len(self.caps), 1)
+        self.read = _Stack(members, context, width) if context else None
+        self.again = _Stack(members, width, width) if context else None
+        self.start = nn.Parameter(torch.zeros(members, 1, width))
+        self.gates = _Stack(members, width, 3 * width)
+        self.place = nn.Parameter(0.1 * torch.randn(members, depth, 3 * width))
+        self.symbols = nn.ParameterList([0.1 * torch.randn(members, cap, 3 * width) for cap in self.caps[:-1]])
+        self.numbers = nn.ParameterList([0.5 * torch.randn(members, FEATURES, 3 * width) for _ in self.caps[:-1]])
+        self.heads = nn.ModuleList([_Stack(members, width, cap, gain=0.1) for cap in self.caps])
+        self._features = [_features(cap) for cap in self.caps[:-1]]
+
+    # the three verbs of the base -----------------------------------------------------------------
+
+    def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
+        """Teacher-forced raw logits: [B, C], [B, n, D] -> D tensors [B, n, cap_i]."""
+        batch, draws = values.shape[:2]
+        hidden = self._cell(self.begin(context), 0, None)
+        result = [self._head(hidden, 0)[:, None].expand(batch, draws, -1)]
+        hidden = hidden[:, None].expand(batch, draws, -1).reshape(batch * draws, self.width)
+        for i in range(1, len(self.caps)):
+            hidden = self._cell(hidden, i, values[..., i - 1].reshape(-1))
+            result.append(self._head(hidden, i).reshape(batch, draws, -1))
+        return result
+
+    def begin(self, context: Tensor) -> Tensor:
+        """The hidden vector before the first species: [B, C] -> [B, width]."""
+        start = self.start.expand(-1, len(context) // self.members, -1)
+        if self.read is not None and self.again is not None:
+            rows = context.reshape(self.members, -1, self.context)
+            start = start + self.again(functional.silu(self.read(rows)))
+        return start.reshape(len(context), self.width)
+
+    def advance(self, state: Any, position: int, previous: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Raw logits of `position` [B, cap] and the hidden vector [B, width] behind them."""
+        hidden = self._cell(state, position, previous)
+        return self._head(hidden, position), hidden
+
+    def step(self, state: Tensor, position: int, previous: Tensor | None, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Log conditionals of `position` after the prefixes `values` [B, D] -> [B, cap], and the next state."""
+        raw, hidden = self.advance(state, position, previous)
+        return self._normalised(raw, position, values), hidden
+
+    # members -------------------------------------------------------------------------------------
+
+    def chosen(self, members: Sequence[int] | NDArray[np.int64]) -> Recurrent:
+        """A net of some of the members, in that order, with weights of its own."""
+        index = torch.as_tensor(np.asarray(members, dtype=np.int64))
+        with torch.device("meta"):
+            result = Recurrent(self.layout, context=self.context, width=self.width, members=len(index))
+        result.load_state_dict({name: tensor[index] for name, tensor in self.state_dict().items()}, assign=True)
+        return result
+
+    # the unit ------------------------------------------------------------------------------------
+
+    def _cell(self, hidden: Tensor, position: int, previous: Tensor | None) -> Tensor:
+        """One step of the unit: hidden [B, width], the value before [B] -> the next hidden [B, width]."""
+        h = hidden.reshape(self.members, -1, self.width)
+        x = self.place[:, position, None]
+        if previous is not None:
+            x = x + self._symbol(position - 1, previous.reshape(self.members, -1))
+        reset_x, update_x, new_x = x.chunk(3, dim=-1)
+        reset_h, update_h, new_h = self.gates(h).chunk(3, dim=-1)
+        update = torch.sigmoid(update_x + update_h)
+        new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+        return (new + update * (h - new)).reshape(-1, self.width)
+
+    def _symbol(self, position: int, previous: Tensor) -> Tensor:
+        """What a value says to the gates: [M, k] -> [M, k, 3 width], by one table of all its values."""
+        table = self.symbols[position] + self._features[position] @ self.numbers[position]
+        cap = self.caps[position]
+        first = torch.arange(self.members)[:, None] * cap
+        return functional.embedding(previous + first, table.reshape(self.members * cap, -1))
+
+    def _head(self, hidden: Tensor, position: int) -> Tensor:
+        h = hidden.reshape(self.members, -1, self.width)
+        logits: Tensor = self.heads[position](h)
+        return logits.reshape(len(hidden), -1)
+
+
+class _Stack(nn.Module):
+    """One linear map a member: [M, k, inside] -> [M, k, outside]."""
+
+    def __init__(self, members: int, inside: int, outside: int, gain: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(gain * inside**-0.5 * torch.randn(members, inside, outside))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outside))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+def _features(cap: int) -> Tensor:
+    """Three numbers for each of the values 0 .. cap - 1, each in 0 .. 1: [cap, 3]."""
+    n, most = np.arange(cap), max(cap - 1, 1)
+    features = np.stack([n / most, np.sqrt(n / most), np.log1p(n) / np.log1p(most)], axis=-1)
+    return torch.from_numpy(features.astype(np.float32))

@@ -1,0 +1,143 @@
+"""A VAN carried through time in small steps, as published: each step is fitted to the last one pushed by dt.
+
+The target of a step is the Euler step ln (T P)(n) = ln P(n) + ln max(1 + dt e(n), 1e-30), where
+e(n) is the local in- and outflow of the master equation; the net descends KL(P_new || T P) by
+policy gradient, starting from the weights of the step before.
+
+Known to be weak: explicit Euler is unstable beyond dt = 2 / (largest total propensity), the divergence
+cannot leave a mode that it dropped, and hundreds of fits follow one another. It does well on
+small systems with slow rates (birth and death); on a toggle switch the published runs need hours.
+Y. Tang, J. Weng, P. Zhang, Nat. Mach. Intell. 5 (2023) 376, doi:10.1038/s42256-023-00632-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kinetix.compiler import CompiledModel
+from kinetix.master import local_flow
+
+from .autoregressive import Autoregressive
+from .policy import Draws, longer, policy_gradient
+from .recurrent import Recurrent
+from .training import Budget, Settings, train
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+LogLaw = Callable[[Tensor], Tensor]
+
+LEAST = 1e-30
+"""Floor of 1 + dt e, and of the probability of a state that is not the start at time 0."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How to step: `dt`, `grid` "even" or "geometric" (steps grow from dt / 32 to dt, each by a quarter).
+
+    `epochs_first` updates for the first step, which has to leave a point mass, `epochs` for each
+    later one, of `batch` draws each at the learning rate `rate`.
+    """
+
+    dt: float
+    grid: Literal["even", "geometric"] = "even"
+    epochs_first: int = 5000
+    epochs: int = 100
+    batch: int = 1000
+    rate: float = 1e-3
+
+    def times(self, end: float) -> Array:
+        """The grid from 0 to `end`, both included."""
+        if self.grid == "even":
+            return np.linspace(0.0, end, max(1, int(np.ceil(end / self.dt - 1e-9))) + 1)
+        widths = [self.dt / 32]
+        while sum(widths) < end:
+            widths.append(min(1.25 * widths[-1], self.dt))
+        grid = np.concatenate([[0.0], np.cumsum(widths)])
+        return grid * (end / grid[-1])
+
+
+@dataclass(eq=False)
+class StepTeacher:
+    """One time step: `before` is ln P of counts [1, m, S] -> [1, m], the target is P pushed by `dt`."""
+
+    model: CompiledModel
+    theta: Tensor
+    dt: float
+    before: LogLaw
+    batch: int
+    now: float = 0.0
+
+    def log_target(self, counts: Tensor) -> Tensor:
+        """ln (T P) of states: [1, m, S] -> [1, m]."""
+        flow = local_flow(self.model, self.theta[None], counts, self.before, self.now)
+        return self.before(counts) + (1 + self.dt * flow).clamp(min=LEAST).log()
+
+    def loss(
+        self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
+    ) -> tuple[Tensor, Mapping[str, Any]]:
+        """The policy-gradient surrogate of KL(net || T P); see `training.Teacher`."""
+        law = cast("Autoregressive", net)
+        draws = Draws.of(law, torch.zeros(1, 0), self.batch, generator)
+        states, place = longer(draws.prefixes, draws.place, draws.values[..., -1], len(law.caps) - 1)
+        with torch.no_grad():
+            target = self.log_target(torch.from_numpy(law.layout.counts(states.numpy())))
+        return policy_gradient(draws.log_prob(draws.stated), target.float().gather(1, place)), {
+            "batch": f"of the step to {self.now + self.dt:g}"
+        }
+
+    def state(self) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing to go back to."""
+
+
+def steps(
+    net: Recurrent, model: CompiledModel, theta: Array, start: Counts, grid: Array, how: Steps, rng: np.random.Generator
+) -> Iterator[tuple[float, Mapping[str, Tensor], float]]:
+    """Carry `net` along the `grid` from a point mass at `start` [S]: each time, its weights, the last smoothed loss."""
+    before = point_mass(start)
+    for k, (now, then) in enumerate(zip(grid[:-1], grid[1:], strict=True)):
+        teacher = StepTeacher(model, torch.from_numpy(theta), float(then - now), before, how.batch, float(now))
+        epochs = how.epochs_first if k == 0 else how.epochs
+        settings = Settings(rate=how.rate, decay=0.0, warmup=0.0, guard_steps=max(epochs, 1))
+        record = train(net, teacher, Budget(steps=epochs), rng=rng, settings=settings)
+        weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        yield float(then), weights, record.loss
+        before = of_net(net.chosen([0]))
+
+
+def point_mass(start: Counts) -> LogLaw:
+    """The law at time 0, with the floor `LEAST` elsewhere so that the first step can see its surroundings."""
+    origin = torch.from_numpy(np.asarray(start, dtype=np.int64))
+    floor = float(np.log(LEAST))
+
+    def log_prob(counts: Tensor) -> Tensor:
+        return torch.where((counts == origin).all(dim=-1), 0.0, torch.tensor(floor, dtype=torch.float64))
+
+    return log_prob
+
+
+def of_net(net: Recurrent) -> LogLaw:
+    """Ln P of counts [1, m, S] by a net, -inf outside its window."""
+    layout = net.layout
+
+    def log_prob(counts: Tensor) -> Tensor:
+        flat = counts.reshape(-1, counts.shape[-1]).numpy()
+        inside = layout.window.contains(flat)
+        result = torch.full((len(flat),), -torch.inf, dtype=torch.float64)
+        if inside.any():
+            values = torch.from_numpy(layout.values(flat[inside]))
+            result[torch.from_numpy(inside)] = net.log_prob(torch.zeros(1, 0), values[None])[0].double()
+        return result.reshape(counts.shape[:-1])
+
+    return log_prob
+
