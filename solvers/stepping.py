@@ -140,4 +140,3 @@ def of_net(net: Recurrent) -> LogLaw:
         return result.reshape(counts.shape[:-1])
 
     return log_prob
-

@@ -160,7 +160,9 @@ class _Job:
         shape = list(window.shape)
         for name, cap in caps.items():
             if names.index(name) not in window.free or cap < 1:
-                raise SettingError(f"{name!r} cannot have the cap {cap}", place="caps", mend="use free species, cap >= 1")
+                raise SettingError(
+                    f"{name!r} cannot have the cap {cap}", place="caps", mend="use free species, cap >= 1"
+                )
             shape[window.free.index(names.index(name))] = int(cap) + 1
         layout = Layout.of(StateSpace(window.free, window.lower, tuple(shape), window.offset, window.basis))
         if not layout.caps:
@@ -337,5 +339,3 @@ class TrainedVAN:
     def weights(self) -> Mapping[str, Tensor]:
         """The weights by name."""
         return dict(self.net.state_dict())
-
-
