@@ -75,7 +75,7 @@ class StepTeacher:
     now: float = 0.0
 
     def log_target(self, counts: Tensor) -> Tensor:
-        """ln (T P) of states: [1, m, S] -> [1, m]."""
+        """Ln (T P) of states: [1, m, S] -> [1, m]."""
         flow = local_flow(self.model, self.theta[None], counts, self.before, self.now)
         return self.before(counts) + (1 + self.dt * flow).clamp(min=LEAST).log()
 

@@ -26,9 +26,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kinetix.compiler import CompiledModel, compile_network
-from kinetix.distribution import Distribution, PointMass, Tabulated
-from kinetix.errors import RunError, SettingError, TruncationError, UnsupportedFeature
+from kinetix.compiler import compile_network
+from kinetix.distribution import Distribution, PointMass
+from kinetix.errors import RunError, SettingError, UnsupportedFeature
 from kinetix.findings import Finding
 from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
@@ -36,12 +36,10 @@ from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
-from .certificate import FLOOR_PATHS, hellinger
 from .checkpoint import save_net
-from .fsp import FSP
 from .layout import Layout
 from .met import OutsideBoxWarning, require_same
-from .net_law import TABLE, NetLaw
+from .net_law import NetLaw
 from .observed import log_prob_observed
 from .path_teacher import PathTeacher, Subjects
 from .recurrent import Recurrent

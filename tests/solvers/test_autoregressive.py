@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2
+
+from kinetix.errors import UnsupportedFeature
 from kinetix.solvers.decoder import MixtureHead, Shape, make_net
 from kinetix.solvers.layout import Layout
 from kinetix.solvers.net_law import NetLaw
 from kinetix.solvers.training import seeded
-from scipy.stats import chi2
-
-from kinetix.errors import UnsupportedFeature
 from kinetix.space import StateSpace
 
 GROUPS = ((0, 2), (2, 5))

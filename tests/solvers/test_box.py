@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from kinetix.solvers.box import Box
 
 from kinetix.errors import SettingError
+from kinetix.solvers.box import Box
 from tests.exact import birth_death, network
 
 

@@ -6,15 +6,15 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from kinetix.solvers.certificate import held_out, hellinger
-from kinetix.solvers.fsp import FSP
-from kinetix.solvers.met import MET, OutsideBoxWarning
 from scipy.stats import poisson
 
 from kinetix.compiler import compile_network
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
+from kinetix.solvers.certificate import held_out, hellinger
+from kinetix.solvers.fsp import FSP
+from kinetix.solvers.met import MET, OutsideBoxWarning
 from tests.exact import autoregulation, birth_death, network
 
 RNG = np.random.default_rng(0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from kinetix.errors import CheckpointError, LockedError, RunError, SettingError
 from kinetix.solvers.run_folder import RunFolder
 from kinetix.solvers.sealed import SaveError
 from kinetix.solvers.training import Budget, Interrupted, Settings, seeded, train
-
-from kinetix.errors import CheckpointError, LockedError, RunError, SettingError
 
 SETTINGS = Settings(save_steps=5, guard_steps=4)
 
