@@ -36,13 +36,13 @@ class FSP:
 
     `leak` is the probability that may be lost by the last time; `max_states` the largest window;
     `caps` the largest count of species by name, which fixes their faces; `max_work` the largest
-    number of additions in one integration (about 1e9 a second); `threads` for batches of parameter vectors.
+    number of additions in one integration (about 1e9 a second, so two minutes by default); `threads` for batches of parameter vectors.
     """
 
     leak: float = 1e-9
     max_states: int = 1_000_000
     caps: Mapping[str, int] | None = None
-    max_work: float = 1e13
+    max_work: float = 1e11
     threads: int | None = None
 
     def __post_init__(self) -> None:

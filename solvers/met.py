@@ -234,7 +234,7 @@ class TrainedMET:
         """
         del rng
         start = self._start(problem)
-        self.domain.require_inside(thetas, start, problem.times)
+        self.domain.require_inside(np.atleast_2d(thetas)[:, None, :], start, problem.times)
         for theta in np.atleast_2d(thetas):
             if reason := self.domain.frozen_differences(theta, start):
                 raise SettingError(reason, place="net")
