@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from kinetix.compiler import compile_network
 from kinetix.distribution import PointMass, Tabulated
 from kinetix.errors import TruncationError
+from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 
 from .autoregressive import Autoregressive
 from .box import Box
 from .fsp import FSP
+from .layout import Layout
 from .net_law import TABLE, NetLaw
 from .ssa import simulate
 from .training import Record, threads
@@ -66,29 +68,69 @@ def certify(
         "teacher": teacher,
         "box": {name: list(bounds) for name, bounds in box.bounds.items()},
         "times": list(box.encoding.times),
-        "training": {
-            "steps": record.steps,
-            "loss": record.loss,
-            "cpu_seconds": record.cpu_seconds,
-            "wall_seconds": record.wall_seconds,
-            "notes": list(record.notes),
-        },
+        "training": _training(record),
         "contexts": number,
     }
     if number:
-        contexts = held_out(box, number, seed)
-        exact = None
-        with threads(1):
-            if net.layout.window.size <= TABLE:
-                try:
-                    exact = _against_exact(net, box, contexts)
-                except TruncationError:
-                    exact = None
-            figures = exact if exact is not None else _against_paths(net, box, contexts)
+        device = next(net.parameters()).device
+
+        def law(c: Context) -> NetLaw:
+            features = box.encoding.encode(c.theta, c.start, c.time).astype(np.float32)
+            return NetLaw(net, torch.from_numpy(features).to(device))
+
+        figures = judged(box.network, held_out(box, number, seed), law, net.layout)
         result |= figures
         result["statement"] = _statement(number, figures)
     result["certificate_cpu_seconds"] = time.process_time() - began
     return result
+
+
+def certify_times(
+    network: ReactionNetwork,
+    layout: Layout,
+    times: Sequence[float],
+    law: Callable[[Context], NetLaw],
+    *,
+    teacher: str,
+    record: Record,
+) -> dict[str, Any]:
+    """The certificate of a net for one problem, judged at some times, as plain JSON values."""
+    began = time.process_time()
+    model = compile_network(network)
+    result: dict[str, Any] = {"teacher": teacher, "training": _training(record), "contexts": len(times)}
+    if times:
+        figures = judged(network, [Context(model.theta, model.initial, float(t)) for t in times], law, layout)
+        at = ", ".join(f"{t:.4g}" for t in times)
+        where = "Hellinger distances of the joint law to the exact one are those at"
+        if "joint" not in figures:
+            where = "the distances of the marginals to exact trajectories are those at"
+        statement = f"The {where} the times {at} of the one problem that the net knows; measured, not a bound."
+        result |= figures | {"checked_times": [float(t) for t in times], "statement": statement}
+    result["certificate_cpu_seconds"] = time.process_time() - began
+    return result
+
+
+def judged(
+    network: ReactionNetwork, contexts: Sequence[Context], law: Callable[[Context], NetLaw], layout: Layout
+) -> dict[str, Any]:
+    """The figures of the laws that a net states in contexts, against exact laws where they fit, else against paths."""
+    with threads(1):
+        if layout.window.size <= TABLE:
+            try:
+                return _against_exact(network, contexts, law, layout)
+            except TruncationError:
+                pass
+        return _against_paths(network, contexts, law, layout)
+
+
+def _training(record: Record) -> dict[str, Any]:
+    return {
+        "steps": record.steps,
+        "loss": record.loss,
+        "cpu_seconds": record.cpu_seconds,
+        "wall_seconds": record.wall_seconds,
+        "notes": list(record.notes),
+    }
 
 
 def hellinger(p: Array, q: Array) -> float:
@@ -96,29 +138,30 @@ def hellinger(p: Array, q: Array) -> float:
     return float(np.sqrt(max(0.0, 1.0 - np.sqrt(p * q).sum())))
 
 
-def _against_exact(net: Autoregressive, box: Box, contexts: Sequence[Context]) -> dict[str, Any]:
+def _against_exact(
+    network: ReactionNetwork, contexts: Sequence[Context], law: Callable[[Context], NetLaw], layout: Layout
+) -> dict[str, Any]:
     """Distances to the exact laws."""
-    model, names = compile_network(box.network), box.network.species_names
+    model, names = compile_network(network), network.species_names
     rng = np.random.default_rng(0)
     joint, floor, kl = (np.zeros(len(contexts)) for _ in range(3))
-    marginal = {names[s]: np.zeros(len(contexts)) for s in net.layout.species}
+    marginal = {names[s]: np.zeros(len(contexts)) for s in layout.species}
     marginal_floor = {name: np.zeros(len(contexts)) for name in marginal}
     tails = []
     for k, c in enumerate(contexts):
         problem = Problem(model, np.array([c.time]), c.theta, PointMass(c.start))
-        law = FSP(leak=1e-9, threads=1).solve(problem, rng=rng).laws[0]
-        assert isinstance(law, Tabulated)
-        support = np.nonzero(law.p > 0)[0]
-        p, states = law.p[support], law.space.states(support)
-        context = box.encoding.encode(c.theta, c.start, c.time).astype(np.float32)
-        log_q = NetLaw(net, torch.from_numpy(context).to(next(net.parameters()).device)).log_prob(states)
+        exact = FSP(leak=1e-9, threads=1).solve(problem, rng=rng).laws[0]
+        assert isinstance(exact, Tabulated)
+        support = np.nonzero(exact.p > 0)[0]
+        p, states = exact.p[support], exact.space.states(support)
+        log_q = law(c).log_prob(states)
         q = np.exp(log_q)
         drawn = rng.multinomial(FLOOR_PATHS, p / p.sum()) / FLOOR_PATHS
         joint[k], floor[k] = hellinger(p, q), hellinger(p, drawn)
         kl[k] = float((p * (np.log(p) - np.maximum(log_q, -700.0))).sum())
         likely = p >= 1e-6
         tails.append(np.abs(np.log10(p[likely]) - np.maximum(log_q[likely], -700.0) / np.log(10)))
-        for s in net.layout.species:
+        for s in layout.species:
             sums = [np.bincount(states[:, s], w).astype(np.float64) for w in (p, q, drawn)]
             marginal[names[s]][k], marginal_floor[names[s]][k] = hellinger(*sums[:2]), hellinger(sums[0], sums[2])
     return {
@@ -137,25 +180,26 @@ def _against_exact(net: Autoregressive, box: Box, contexts: Sequence[Context]) -
     }
 
 
-def _against_paths(net: Autoregressive, box: Box, contexts: Sequence[Context]) -> dict[str, Any]:
+def _against_paths(
+    network: ReactionNetwork, contexts: Sequence[Context], law: Callable[[Context], NetLaw], layout: Layout
+) -> dict[str, Any]:
     """Marginal distances of draws of the net to exact trajectories, beside those between two sets of trajectories."""
-    model, names, n = compile_network(box.network), box.network.species_names, FLOOR_PATHS
+    model, names, n = compile_network(network), network.species_names, FLOOR_PATHS
     rng = np.random.default_rng(0)
-    species = {names[s]: np.zeros((2, len(contexts))) for s in net.layout.species}
+    species = {names[s]: np.zeros((2, len(contexts))) for s in layout.species}
     gains = np.zeros(len(contexts))
     for k, c in enumerate(contexts):
         thetas, starts = np.tile(c.theta, (2 * n, 1)), np.tile(c.start, (2 * n, 1))
         paths = simulate(model, np.array([c.time]), thetas, starts, rng=rng, threads=1)[:, 0]
-        context = box.encoding.encode(c.theta, c.start, c.time).astype(np.float32)
-        law = NetLaw(net, torch.from_numpy(context).to(next(net.parameters()).device))
-        drawn = law.sample(n, rng=rng)
+        own = law(c)
+        drawn = own.sample(n, rng=rng)
         independent = np.zeros(n)
-        for s in net.layout.species:
+        for s in layout.species:
             top = int(max(paths[:, s].max(), drawn[:, s].max())) + 1
-            first, second, own = (np.bincount(x[:, s], minlength=top) / n for x in (paths[:n], paths[n:], drawn))
-            species[names[s]][:, k] = hellinger(first, own), hellinger(first, second)
+            first, second, third = (np.bincount(x[:, s], minlength=top) / n for x in (paths[:n], paths[n:], drawn))
+            species[names[s]][:, k] = hellinger(first, third), hellinger(first, second)
             independent += np.log((n * second[paths[:n, s]] + 0.5) / (n + 0.5 * top))
-        gains[k] = float((np.maximum(law.log_prob(paths[:n]), -50.0) - independent).mean())
+        gains[k] = float((np.maximum(own.log_prob(paths[:n]), -50.0) - independent).mean())
     return {
         "against": f"{n} exact trajectories a context (no exact law fits in memory): noisy, compare with the floor",
         "species": {name: {**_summary(h), "floor": float(f.mean())} for name, (h, f) in species.items()},

@@ -124,7 +124,7 @@ class MET:
         domain = Box.of(network, box, times)
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
-            seed = _seed(folder if resume else None) if seed is None else int(seed)
+            seed = seed_of(folder if resume else None) if seed is None else int(seed)
             net, record, teacher = self._trained(domain, clock, seed, folder, resume, progress)
             certificate = certify(net, domain, self.held_out, teacher=teacher, record=record)
             trained = TrainedMET(domain, net, self, seed, certificate)
@@ -350,14 +350,7 @@ def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: W
     settings = MET(**saved.settings)
     box = {name: _Bounds(*bounds, name in saved.logarithmic) for name, bounds in saved.box.items()}
     domain = Box.of(network, box, saved.times)
-    if any(not 1 <= n <= 10**7 for n in saved.shape) or any(n < 0 for n in saved.lower):
-        raise CheckpointError("the window is not one", place="manifest")
-    laws = network.conservation_laws()
-    full = StateSpace.conserved(laws, domain.start, [0] * len(network.species))
-    if len(full.free) != len(saved.shape) or len(saved.lower) != len(saved.shape):
-        raise CheckpointError("the window does not fit the network", place="manifest")
-    window = StateSpace(full.free, tuple(saved.lower), tuple(saved.shape), full.offset, full.basis)
-    layout = Layout.of(window)
+    layout = Layout.of(saved_window(network, saved.lower, saved.shape))
     with torch.device("meta"):
         sketch = make_net(settings.shape, layout, domain.encoding.groups)
     weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})
@@ -367,14 +360,25 @@ def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: W
     return TrainedMET(domain, net.to(_device(settings.device)).eval(), settings, saved.seed, saved.certificate)
 
 
-def _seed(folder: RunFolder | None) -> int:
+def saved_window(network: ReactionNetwork, lower: Sequence[int], shape: Sequence[int]) -> StateSpace:
+    """The window of a saved net for `network`, from its lower edge and shape [D]."""
+    if any(not 1 <= n <= 10**7 for n in shape) or any(n < 0 for n in lower):
+        raise CheckpointError("the window is not one", place="manifest")
+    start = compile_network(network).initial
+    full = StateSpace.conserved(network.conservation_laws(), start, [0] * len(network.species))
+    if len(full.free) != len(shape) or len(lower) != len(shape):
+        raise CheckpointError("the window does not fit the network", place="manifest")
+    return StateSpace(full.free, tuple(lower), tuple(shape), full.offset, full.basis)
+
+
+def seed_of(folder: RunFolder | None) -> int:
     """The seed of the run to go on with, or a fresh one."""
     found = folder.latest() if folder is not None else None
     if found is not None:
         try:
             return int(json.loads(found[0]["identity"])["seed"])
         except (KeyError, TypeError, ValueError) as problem:
-            raise CheckpointError("this is not a run of MET", file=str(folder)) from problem
+            raise CheckpointError("this run names no seed", file=str(folder)) from problem
     return int(np.random.default_rng().integers(2**31))
 
 

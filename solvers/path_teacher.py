@@ -7,13 +7,13 @@ descent share the budget. One block serves all members of a stacked net.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinetix.compiler import CompiledModel
 from kinetix.prompt import PromptEncoding
@@ -48,7 +48,7 @@ class Subjects:
         """`number` exact trajectories of each: [M, number, T, S]."""
         thetas, starts = np.repeat(self.thetas, number, axis=0), np.repeat(self.starts, number, axis=0)
         paths = simulate(self.model, times, thetas, starts, rng=rng, threads=1)
-        return paths.reshape(len(self.thetas), number, *paths.shape[1:])
+        return paths.reshape(len(self.thetas), number, len(times), -1)
 
     @property
     def clock(self) -> PromptEncoding:
@@ -89,7 +89,7 @@ class Subjects:
         flat = states.reshape(-1, states.shape[-1])
         most = flat.max(axis=0)
         thetas = np.repeat(self.thetas, states.shape[1], axis=0)
-        upper = np.ceil(MARGIN * most).astype(np.int64)
+        upper: Counts = np.ceil(MARGIN * most).astype(np.int64)
         for s in range(len(most)):
             at_top = flat[:, s] == most[s]
             rates = self.model.propensities(flat[at_top], thetas[at_top])
@@ -117,11 +117,16 @@ class PathTeacher:
     kept: list[float] = field(default_factory=list)
 
     def loss(
-        self, net: Recurrent, rng: np.random.Generator, generator: torch.Generator, step: int
+        self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
         """Cross-entropy of one block; see `training.Teacher`."""
         number = int(rng.integers(min(self.blocks, 1 + step // self.every)))
-        return cross_entropy(net, self.block(number)), {"batch": f"block {number} of trajectories"}
+        return cross_entropy(cast("Recurrent", net), self.block(number)), {"batch": f"block {number} of trajectories"}
+
+    def fitted(self, rows: int) -> PathTeacher:
+        """The same with so few trajectories a block (16 at least) that a step weighs about `rows` prefixes."""
+        here = self.block(0).rows
+        return self if here <= rows else replace(self, paths=max(16, self.paths * rows // here), stock={}, kept=[])
 
     def state(self) -> Mapping[str, Any]:
         """Nothing: blocks are made again from the root."""
@@ -141,7 +146,7 @@ class PathTeacher:
     def _tree(self, times: Array, paths: Counts) -> PrefixTree:
         members = len(paths)
         values = self.layout.values(paths)
-        inside = ((values >= 0) & (values < np.array(self.layout.caps))).all(axis=-1)
+        inside = np.asarray(((values >= 0) & (values < np.array(self.layout.caps))).all(axis=-1))
         self.kept.append(float(inside.mean()))
-        states = [values[m, inside[m, :, k], k] for m in range(members) for k in range(len(times))]
+        states = [values[m, :, k][inside[m, :, k]] for m in range(members) for k in range(len(times))]
         return prefix_tree(self.subjects.contexts(times), states, members=members)

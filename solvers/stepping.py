@@ -12,6 +12,7 @@ Y. Tang, J. Weng, P. Zhang, Nat. Mach. Intell. 5 (2023) 376, doi:10.1038/s42256-
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -60,7 +61,7 @@ class Steps:
         while sum(widths) < end:
             widths.append(min(1.25 * widths[-1], self.dt))
         grid = np.concatenate([[0.0], np.cumsum(widths)])
-        return grid * (end / grid[-1])
+        return np.asarray(grid * (end / grid[-1]))
 
 
 @dataclass(eq=False)
@@ -105,13 +106,13 @@ def steps(
 ) -> Iterator[tuple[float, Mapping[str, Tensor], float]]:
     """Carry `net` along the `grid` from a point mass at `start` [S]: each time, its weights, the last smoothed loss."""
     before = point_mass(start)
-    for k, (now, then) in enumerate(zip(grid[:-1], grid[1:], strict=True)):
-        teacher = StepTeacher(model, torch.from_numpy(theta), float(then - now), before, how.batch, float(now))
+    for k, (now, then) in enumerate(itertools.pairwise(grid.tolist())):
+        teacher = StepTeacher(model, torch.from_numpy(theta), then - now, before, how.batch, now)
         epochs = how.epochs_first if k == 0 else how.epochs
         settings = Settings(rate=how.rate, decay=0.0, warmup=0.0, guard_steps=max(epochs, 1))
         record = train(net, teacher, Budget(steps=epochs), rng=rng, settings=settings)
         weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-        yield float(then), weights, record.loss
+        yield then, weights, record.loss
         before = of_net(net.chosen([0]))
 
 

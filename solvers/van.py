@@ -17,18 +17,19 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from kinetix.compiler import compile_network
 from kinetix.distribution import Distribution, PointMass
-from kinetix.errors import RunError, SettingError, UnsupportedFeature
+from kinetix.errors import CheckpointError, RunError, SettingError, UnsupportedFeature
 from kinetix.findings import Finding
 from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
@@ -36,9 +37,10 @@ from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
-from .checkpoint import save_net
+from .certificate import certify_times
+from .checkpoint import Weights, save_net
 from .layout import Layout
-from .met import OutsideBoxWarning, require_same
+from .met import OutsideBoxWarning, require_same, saved_window, seed_of
 from .net_law import NetLaw
 from .observed import log_prob_observed
 from .path_teacher import PathTeacher, Subjects
@@ -119,25 +121,26 @@ class VAN:
         if len(times) != 2 or not 0 <= times[0] <= times[1] < np.inf or times[1] <= 0:
             raise SettingError(f"times {times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
         own = network.replace(parameters=parameters, initial=initial)
-        model = compile_network(own)
         if own.depends_on_time:
             raise UnsupportedFeature("a VAN learns laws of networks with constant rates", place="van")
-        seed = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
-        subjects = Subjects(model, model.theta[None], model.initial[None], (float(times[0]), float(times[1])))
-        job = _Job(self, subjects, seed, progress)
-        given = [v for v in (budget, budget_cpu, budget_steps) if v is not None]
-        if self.mode == "stepped":
-            net, interval, stored, record = job.stepped(Budget(budget, budget_cpu, budget_steps) if given else None)
-        else:
-            clock = Budget(budget, budget_cpu, budget_steps)
-            with ExitStack() as stack:
-                folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
+        subjects = _subjects(own, (float(times[0]), float(times[1])))
+        given = any(v is not None for v in (budget, budget_cpu, budget_steps))
+        clock = Budget(budget, budget_cpu, budget_steps) if given or self.mode == "time-conditional" else None
+        if resume and (self.mode == "stepped" or output is None):
+            raise SettingError("only a time-conditional run with an output folder can be resumed", place="van")
+        with ExitStack() as stack:
+            folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
+            seed = seed_of(folder if resume else None) if seed is None else int(seed)
+            job = _Job(self, subjects, seed, progress)
+            if clock is None or self.mode == "stepped":
+                net, interval, stored, record = job.stepped(clock)
+            else:
                 net, record = job.conditional(clock, folder, resume)
-            interval, stored = subjects.times, None
-        trained = TrainedVAN(own, net, self, seed, interval, stored)
-        trained = TrainedVAN(own, net, self, seed, interval, stored, _certificate(trained, record))
-        if output is not None:
-            trained.save(output)
+                interval, stored = subjects.times, None
+            trained = TrainedVAN(own, net, self, seed, interval, stored)
+            trained = replace(trained, certificate=trained.certified(record))
+            if output is not None:
+                trained.save(output)
         return trained
 
 
@@ -174,10 +177,17 @@ class _Job:
         layout = self.layout(np.random.default_rng(roots[0]))
         with seeded(roots[1]):
             net = Recurrent(layout, context=self.subjects.clock.size, width=how.width)
-        plan = {"paths": how.paths, "points": how.points, "blocks": how.blocks}
-        teacher = PathTeacher(self.subjects, layout, roots[2], every=8, rows=ROWS, **plan)
-        told = [asdict(how), self.subjects.times, self.subjects.model.network.fingerprint, self.seed]
-        identity = json.dumps([*told, clock.wall, clock.cpu, clock.steps], sort_keys=True)
+        teacher = PathTeacher(
+            self.subjects, layout, roots[2], paths=how.paths, points=how.points, blocks=how.blocks, every=8
+        ).fitted(ROWS)
+        told = {
+            "settings": asdict(how),
+            "times": list(self.subjects.times),
+            "model": self.subjects.model.network.fingerprint,
+            "budget": [clock.wall, clock.cpu, clock.steps],
+            "seed": self.seed,
+        }
+        identity = json.dumps(told, sort_keys=True)
         record = train(
             net, teacher, clock, rng=rng, settings=Settings(rate=how.rate),
             folder=folder, identity=identity, resume=resume, progress=self.progress,
@@ -240,8 +250,7 @@ class TrainedVAN:
     @property
     def subjects(self) -> Subjects:
         """The problem that it was trained for."""
-        model = compile_network(self.network)
-        return Subjects(model, model.theta[None], model.initial[None], self.times)
+        return _subjects(self.network, self.times)
 
     # answers -----------------------------------------------------------------------------------
 
@@ -286,6 +295,23 @@ class TrainedVAN:
                 one = log_prob_observed(net, context[None], rows, axes, names).numpy().astype(np.float64)
                 result.append(np.repeat(one, len(batch), axis=0))
         return result
+
+    def certified(self, record: Record) -> dict[str, Any]:
+        """The certificate: distances to exact laws at a few of its times."""
+        t0, t1 = self.times
+        low, number = max(t0, t1 / 200), self.settings.checked
+        times = np.geomspace(low, t1, number) if low < t1 else np.array([t1] * min(number, 1))
+        if self.stored is not None:
+            some = np.linspace(0, len(self.stored) - 1, min(number, len(self.stored)))
+            times = self.stored[np.unique(some.round().astype(np.int64))]
+        return certify_times(
+            self.network,
+            self.net.layout,
+            times.tolist(),
+            lambda c: NetLaw(*self._at(c.time)),
+            teacher="trajectories" if self.stored is None else "master equation, step by step",
+            record=record,
+        )
 
     def _at(self, t: float) -> tuple[Recurrent, Tensor]:
         """The net and its context at a time."""
@@ -337,3 +363,44 @@ class TrainedVAN:
     def weights(self) -> Mapping[str, Tensor]:
         """The weights by name."""
         return dict(self.net.state_dict())
+
+
+def _subjects(network: ReactionNetwork, times: tuple[float, float]) -> Subjects:
+    """The one problem of a network with its own values."""
+    model = compile_network(network)
+    return Subjects(model, model.theta[None], model.initial[None], times)
+
+
+class _Saved(BaseModel):
+    """The schema of a manifest, bounded before anything is made."""
+
+    model_config = ConfigDict(extra="forbid")
+    settings: dict[str, Any]
+    seed: int
+    times: tuple[float, float]
+    stored: list[float] | None = Field(max_length=10**6)
+    lower: list[int] = Field(max_length=4096)
+    shape: list[int] = Field(max_length=4096)
+    certificate: dict[str, Any]
+
+
+def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: Weights) -> TrainedVAN:
+    """The net of `TrainedVAN.manifest` and its weights."""
+    saved = _Saved.model_validate(manifest)
+    settings = VAN(**saved.settings)
+    if (settings.mode == "stepped") != bool(saved.stored):
+        raise CheckpointError("the times of the steps do not fit the mode", place="manifest")
+    stored = np.array(saved.stored) if saved.stored else None
+    layout = Layout.of(saved_window(network, saved.lower, saved.shape))
+    size = {
+        "context": _subjects(network, saved.times).clock.size if stored is None else 0,
+        "width": settings.width,
+        "members": 1 if stored is None else len(stored),
+    }
+    with torch.device("meta"):
+        sketch = Recurrent(layout, **size)
+    weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})
+    with seeded(0):
+        net = Recurrent(layout, **size)
+    weights.pour(net)
+    return TrainedVAN(network, net.eval(), settings, saved.seed, saved.times, stored, saved.certificate)
