@@ -85,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> Outcome:
     try:
-        result = app(arguments, prog_name="kinetix", standalone_mode=False, obj=arguments)
+        command = typer.main.get_command(app)
+        with command.make_context("kinetix", list(arguments), obj=arguments) as context:
+            result = command.invoke(context)  # not `app()`: it would turn every signal into one Abort
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - the last resort: one line, one code
         if os.environ.get(DEBUG, "") not in ("", "0"):
             traceback.print_exc()

@@ -292,9 +292,8 @@ def distances(names: Sequence[str], times: Array, values: Mapping[str, Array], f
     with style():
         figure = _figure(9.2, 3.2)
         axes = figure.subplots()
-        marks = {"marker": "o", "ms": 5}
         for name, colour in zip(names, CYCLE, strict=False):
-            axes.plot(times, values[name], color=colour, lw=1.6, label=label(name), **marks)
+            axes.plot(times, values[name], color=colour, lw=1.6, marker="o", ms=5, label=label(name))
             if name in floors:
                 axes.plot(
                     times, floors[name], color=colour, lw=1.1, ls=(0, (4, 2)), label=f"{label(name)}: sampling floor"
