@@ -62,11 +62,10 @@ def choose(
 
 
 def _van_lessons(course: Course, plan: Plan) -> Teacher:
-    """Rewards from trained VANs, the published mode; `plan` is for lessons that are tabulated or drawn."""
-    del plan
-    from .policy import VANLessons
+    """Rewards from trained VANs, the published mode."""
+    from .policy import SetSettings, VANLessons
 
-    return VANLessons(course)
+    return VANLessons(course, SetSettings(signal=plan.signal, members=plan.vans, laws=plan.batch))
 
 
 def _pilot(model: CompiledModel, box: Box, cube: Array, root: int) -> Counts:

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class Plan:
     """How many lessons: a pool of `contexts` rate vectors, each at `times` times, the oldest replaced.
 
     `first` vectors come before the first step, then `chunk` more every `every` steps. A step weighs
-    `batch` laws by `rows` prefixes (or paths) each.
+    `batch` laws by `rows` prefixes (or paths) each. A set of `vans` teaches by the `signal` instead.
     """
 
     contexts: int = 2048
@@ -63,6 +63,8 @@ class Plan:
     every: int = 16
     batch: int = 64
     rows: int = 32
+    vans: int = 480
+    signal: Literal["policy-gradient", "kl"] = "policy-gradient"
 
 
 class Lessons(ABC):
