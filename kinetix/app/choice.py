@@ -14,6 +14,9 @@ import numpy as np
 from kinetix.errors import SettingError
 from kinetix.solver import Solver
 
+NETS = ("met", "van")
+"""Kinds of solver that answer only after training."""
+
 
 def solver_of(choice: Solver | type | str | Path, settings: Mapping[str, Any] | None = None) -> Solver:
     """The solver meant by an object, a class, a catalogue name or the folder of a trained net.
@@ -71,6 +74,12 @@ def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
                 f"a trained net takes no settings: {', '.join(settings)}", place=str(choice), mend="leave them out"
             )
         return net
+    if choice in NETS:
+        raise SettingError(
+            f"{choice!r} is a net, which must be trained before it can answer",
+            place="solver",
+            mend=f"train one with `kinetix train` or {str(choice).upper()}(...).train(...), then name its folder",
+        )
     from kinetix.solvers import catalogue
 
     return catalogue.solver(str(choice), **settings)
