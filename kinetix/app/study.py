@@ -152,7 +152,8 @@ def sampling_floor(p: Array, draws: int) -> float:
     """The root mean square Hellinger distance between a law and the histogram of so many of its own draws."""
     expected = draws * p[p > 0]
     root = np.where(expected < SMALL, np.interp(expected, *_mean_root()), _mean_root_large(expected))
-    return float(np.sqrt(max(0.0, 1.0 - float((np.sqrt(p[p > 0] / draws) * root).sum()))))
+    square = 1.0 - float((np.sqrt(p[p > 0] / draws) * root).sum())
+    return float(np.sqrt(max(0.0, square - 1 / (8 * draws))))  # Poisson counts have a total that varies; draws do not
 
 
 @cache
