@@ -9,19 +9,27 @@ class KinetixError(Exception):
     """Base of every error that kinetix raises on purpose.
 
     `str(error)` is one line, `file: place: reason; mend`, with the parts that are known.
-    `exit_code` is what the command line returns for it.
+    `exit_code` is what the command line returns for it; `excerpt`, where there is one, is a picture
+    of the place in several lines, which is not part of `str(error)`.
     """
 
     exit_code: ClassVar[int] = 2
 
     def __init__(
-        self, reason: str, *, file: str | None = None, place: str | None = None, mend: str | None = None
+        self,
+        reason: str,
+        *,
+        file: str | None = None,
+        place: str | None = None,
+        mend: str | None = None,
+        excerpt: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.file = file
         self.place = place
         self.mend = mend
+        self.excerpt = excerpt
 
     def __str__(self) -> str:
         head = ": ".join(part for part in (self.file, self.place, self.reason) if part)
@@ -30,7 +38,7 @@ class KinetixError(Exception):
 
     def within(self, file: str) -> KinetixError:
         """The same error with the file it happened in, unless it already names one."""
-        return type(self)(self.reason, file=self.file or file, place=self.place, mend=self.mend)
+        return type(self)(self.reason, file=self.file or file, place=self.place, mend=self.mend, excerpt=self.excerpt)
 
 
 class ModelError(KinetixError):
