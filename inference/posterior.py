@@ -85,7 +85,7 @@ class Posterior:
         """Posterior standard deviations: [P]."""
         w = self.flat_weights
         spread = w @ (self.flat - self.mean()) ** 2
-        return np.sqrt(spread / max(1 - w @ w, 1e-300))
+        return np.asarray(np.sqrt(spread / max(1 - float(w @ w), 1e-300)))
 
     def quantile(self, q: ArrayLike) -> Array:
         """Posterior quantiles: [P] for one `q`, [Q, P] for several."""

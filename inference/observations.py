@@ -1,0 +1,158 @@
+"""Observations: counts of some species in single cells, caught at some times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kinetix.errors import DataError
+from kinetix.network import ReactionNetwork
+
+from .cell_table import Columns, read_table
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Snapshots of independent cells: every cell is seen once, at one time.
+
+    `species` (D names) are what was counted. `times` [T] are distinct and increasing (inf for the
+    stationary law), and `rows[k]` holds the distinct rows of counts [U, D] at `times[k]` with how
+    many cells showed each [U]. `source` is the file; `notes` what was done to read it.
+    """
+
+    species: tuple[str, ...]
+    times: Array
+    rows: tuple[tuple[Counts, Counts], ...]
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def read_csv(
+        cls,
+        path: str | Path,
+        *,
+        time: str | float | None = None,
+        columns: Columns | None = None,
+        header: bool = True,
+    ) -> Observations:
+        """Read a table with one row a cell: whole counts, and a time column or one time for all.
+
+        `time`: the name of the column with the times, or a number (or inf) that holds for all cells.
+        By default it is the column `time`; without one, a single column that is so named but for
+        upper case. `columns` maps the file's columns to species, or to None to leave them out; all
+        others are species by their own names. A list names the columns in order. With
+        `header=False` there are no names in the file: give a list, or positions as {0: "M"}.
+
+        Fields are separated by comma, semicolon or tab, in UTF-8 or (by its byte-order mark) UTF-16.
+        Anything that is not a count is a DataError that names row and column; rows are numbered as a
+        spreadsheet does, the header being row 1.
+        """
+        table = read_table(Path(path), time=time, columns=columns, header=header)
+        return cls._of(table.species, table.times, table.counts, str(path), table.notes)
+
+    @classmethod
+    def from_counts(cls, species: Sequence[str] | str, times: ArrayLike, counts: ArrayLike) -> Observations:
+        """Observations of n cells from arrays: `times` [n] or one number, `counts` [n, D] or [n]."""
+        names = (species,) if isinstance(species, str) else tuple(species)
+        values = np.asarray(counts)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.shape[1] != len(names) or len(set(names)) < len(names) or not names:
+            raise DataError(f"counts {list(values.shape)} are not [cells, {len(names)}] of distinct species")
+        at = np.broadcast_to(np.asarray(times, dtype=np.float64), (len(values),))
+        if np.isnan(at).any() or (at < 0).any():
+            raise DataError("times are numbers from 0 up, or inf", place="times")
+        return cls._of(names, at, _whole(values), None, ())
+
+    @classmethod
+    def _of(
+        cls, species: tuple[str, ...], times: Array, counts: Counts, source: str | None, notes: tuple[str, ...]
+    ) -> Observations:
+        if len(counts) == 0:
+            raise DataError("there are no cells", file=source)
+        distinct, which = np.unique(times + 0.0, return_inverse=True)
+        rows = []
+        for k in range(len(distinct)):
+            states, repeats = np.unique(counts[which == k], axis=0, return_counts=True)
+            rows.append((states.astype(np.int64), repeats.astype(np.int64)))
+        return cls(species, distinct, tuple(rows), source, notes)
+
+    @property
+    def cells(self) -> int:
+        """The number of cells at all times."""
+        return int(self.cells_at.sum())
+
+    @property
+    def cells_at(self) -> Counts:
+        """The number of cells at each time: [T]."""
+        return np.array([int(repeats.sum()) for _, repeats in self.rows], dtype=np.int64)
+
+    @property
+    def distinct(self) -> int:
+        """The number of distinct rows of all times: what a likelihood has to weigh."""
+        return sum(len(repeats) for _, repeats in self.rows)
+
+    @property
+    def largest(self) -> Counts:
+        """The largest count of each species: [D]."""
+        return np.asarray(np.max([counts.max(axis=0) for counts, _ in self.rows], axis=0))
+
+    def counts(self, k: int) -> Counts:
+        """Every cell at `times[k]`, equal ones side by side: [cells, D]."""
+        states, repeats = self.rows[k]
+        return np.repeat(states, repeats, axis=0)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of species, times and counts; the order of the cells does not matter."""
+        digest = hashlib.sha256("\x1f".join(self.species).encode())
+        for time, (states, repeats) in zip(self.times.tolist(), self.rows, strict=True):
+            digest.update(f"{time.hex()} {states.shape}".encode())
+            digest.update(states.astype("<i8").tobytes())
+            digest.update(repeats.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def require_species(self, network: ReactionNetwork) -> None:
+        """Refuse observed names that are not species of `network`: DataError with the nearest one."""
+        for name in self.species:
+            if name not in network.species_names:
+                near = get_close_matches(name, network.species_names, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else f"it has {', '.join(network.species_names)}: "
+                raise DataError(
+                    f"{name!r} is not a species of {network.name!r}",
+                    file=self.source,
+                    place=f"column {name!r}",
+                    mend=f"{hint}map the column with columns={{{name!r}: ...}}; None leaves it out",
+                )
+
+    def __str__(self) -> str:
+        times = f"{len(self.times)} times" if len(self.times) > 1 else f"time {self.times[0]:g}"
+        where = f", from {Path(self.source).name}" if self.source else ""
+        return f"{self.cells:,} cells at {times}, species {', '.join(self.species)}{where}"
+
+
+def _whole(values: NDArray[Any]) -> Counts:
+    """Counts of any numeric type as int64; fractional, negative and too large ones are refused."""
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"counts are numbers, not {values.dtype}", place="counts")
+    if values.dtype.kind != "i":
+        wrong = ~np.isfinite(values) | (values != np.trunc(values)) | (values >= 2.0**63)
+        _refuse(values, wrong, "is not a whole number below 2**63")
+    _refuse(values, values < 0, "is negative")
+    return values.astype(np.int64)
+
+
+def _refuse(values: NDArray[Any], wrong: NDArray[np.bool_], why: str) -> None:
+    if wrong.any():
+        row, column = map(int, np.argwhere(wrong)[0])
+        raise DataError(f"{values[row, column]} {why}", place=f"counts[{row}, {column}]")
