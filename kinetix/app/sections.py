@@ -12,6 +12,7 @@ from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.provenance import versions
 from kinetix.solver import Solver
+from kinetix.solvers.ssa import SSA
 
 from . import figures
 from .report import Card, Html, Page, Section, code, heading, image, note, picture, prose, table
@@ -88,12 +89,11 @@ class Point:
     parameters: Mapping[str, float]
 
 
-def laws_section(
-    net: Any, points: Sequence[Point], times: Sequence[float], exact: Solver, sampler: Solver, *, seed: int
-) -> Section:
+def laws_section(net: Any, points: Sequence[Point], times: Sequence[float], exact: Solver, *, seed: int) -> Section:
     """Marginals of a net beside the exact ones and trajectories, and the Hellinger distance by time with its floor."""
     panels: list[figures.Panel] = []
     curves, floors = {}, {}
+    sampler = SSA(paths=FLOOR_PATHS)
     name = type(net).__name__.removeprefix("Trained")
     for point in points:
         problem = Problem.of(net.network, times, parameters=point.parameters)
