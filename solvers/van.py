@@ -91,6 +91,8 @@ class VAN:
         for name in ("width", "paths", "points", "blocks", "epochs_first", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}", place="van", mend="use a whole number >= 1")
+        if self.checked < 0:
+            raise SettingError(f"checked is {self.checked}", place="van", mend="use a whole number >= 0")
         for name in ("rate", "step_rate", "dt"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
@@ -285,15 +287,18 @@ class TrainedVAN:
         """
         del rng
         batch = np.atleast_2d(thetas)
-        self._start(problem, batch)
+        start = self._start(problem, batch)
         if reason := self._outside(problem.times):
             raise SettingError(reason, place="times", mend="train for longer")
         result, names = [], self.network.species_names
-        with torch.no_grad():
-            for t, rows in zip(problem.times, counts, strict=True):
+        for t, rows in zip(problem.times, counts, strict=True):
+            if t == 0:
+                one = np.where((np.asarray(rows) == start[list(axes)]).all(axis=-1), 0.0, -np.inf)[None]
+            else:
                 net, context = self._at(float(t))
-                one = log_prob_observed(net, context[None], rows, axes, names).numpy().astype(np.float64)
-                result.append(np.repeat(one, len(batch), axis=0))
+                with torch.no_grad():
+                    one = log_prob_observed(net, context[None], rows, axes, names).numpy().astype(np.float64)
+            result.append(np.repeat(one, len(batch), axis=0))
         return result
 
     def certified(self, record: Record) -> dict[str, Any]:
