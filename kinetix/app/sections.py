@@ -19,6 +19,7 @@ from .report import Card, Html, Page, Section, code, heading, image, note, pictu
 from .study import Study
 
 FLOOR_PATHS = 10_000
+FOOTER = "Made by kinetix. Everything on this page is in this file; nothing is loaded from elsewhere."
 EXACT, TRAJECTORIES = "exact", f"{FLOOR_PATHS:,} trajectories"
 
 
@@ -181,7 +182,7 @@ def study_page(study: Study) -> Page:
         f"{', '.join(study.solutions)} at {len(times)} times",
         cards,
         (Section("Distances", blocks), model_section(network), reproduce_section((), facts)),
-        "Made by kinetix. Everything on this page is in this file; nothing is loaded from elsewhere.",
+        FOOTER,
     )
 
 

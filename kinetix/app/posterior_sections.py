@@ -1,0 +1,266 @@
+"""The sections about a posterior: the rates, whether to believe them, and whether they explain the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.problem import Problem
+from kinetix.solver import BatchSolver, Solver
+from kinetix.space import StateSpace
+
+from . import figures
+from .report import Card, Html, Page, Section, Tone, heading, note, picture, prose, table
+from .sections import FOOTER, model_section, reproduce_section
+
+if TYPE_CHECKING:
+    from kinetix.inference.posterior import Posterior
+
+Array = NDArray[np.float64]
+
+LAWS = 60
+"""Posterior draws whose laws make a predictive figure."""
+
+ALLOWED = 0.2
+"""The shift of a posterior mean, in sd, that is small beside what the cells leave open."""
+
+SHOWN_TIMES = 4
+"""Times of the data that a predictive figure shows."""
+
+
+def cells_section(posterior: Posterior) -> Section:
+    """What was measured."""
+    data = posterior.data
+    rows = [
+        (float(t), int(n), *(f"{mean:.4g} ± {sd:.3g}" for mean, sd in zip(*_moments(data.counts(k)), strict=True)))
+        for k, (t, n) in enumerate(zip(data.times, data.cells_at, strict=True))
+    ]
+    head = ["time", "cells", *(f"{s}: mean ± sd" for s in data.species)]
+    blocks = [prose(f"{data}. Each cell is seen once."), table(head, rows)]
+    blocks += [note(text) for text in data.notes]
+    return Section("The cells", tuple(blocks))
+
+
+def rates_section(
+    posterior: Posterior, *, truth: Mapping[str, float] | None = None, exact: Posterior | None = None
+) -> Section:
+    """The posterior in numbers and pairs; `exact` is drawn beside it, `truth` marked."""
+    known = dict(truth or {})
+    low, high = posterior.quantile([0.05, 0.95])
+    rows = []
+    for i, (name, mean, sd) in enumerate(zip(posterior.names, posterior.mean(), posterior.sd(), strict=True)):
+        row = [name, float(mean), float(sd), f"{low[i]:.4g} to {high[i]:.4g}", str(posterior.prior[name])]
+        rows.append([*row, *([float(known[name])] if name in known else [""] if known else [])])
+    head = ["parameter", "mean", "sd", "90 % of the posterior", "prior", *(["true value"] if known else [])]
+    blocks = [table(head, rows)]
+    if len(posterior.names) > 1:
+        blocks.append(_pairs(posterior, known, exact))
+    return Section("The rates", tuple(blocks))
+
+
+def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Section:
+    """Convergence of the chains, the gate of a net, the shift from the `exact` posterior where there is one."""
+    rows = [(name, *(float(row[key]) for key in STATISTICS)) for name, row in posterior.diagnostics.items()]
+    blocks: list[Html] = [note(*verdict(posterior)), heading("Chains")]
+    blocks.append(
+        prose(
+            "R-hat compares chains that started far apart: 1 when they agree, and below 1.01 is asked. The effective "
+            "sample size says how many independent draws the chains are worth; 400 are asked."
+        )
+    )
+    blocks.append(table(["parameter", *STATISTICS.values()], rows))
+    if posterior.gate is not None:
+        blocks += _gate(posterior.gate)
+    if exact is not None:
+        blocks += _shift(posterior, exact)
+    return Section("Can the rates be trusted?", tuple(blocks))
+
+
+STATISTICS = {
+    "rhat": "R-hat",
+    "ess_bulk": "effective draws, centre",
+    "ess_tail": "effective draws, tails",
+    "mcse": "Monte Carlo error of the mean",
+}
+
+
+def predictive_section(posterior: Posterior, solver: Solver, *, seed: int) -> Section:
+    """The cells beside what the posterior says about new ones."""
+    data = posterior.data
+    finite = [k for k, t in enumerate(data.times) if np.isfinite(t) and t > 0]
+    shown = [finite[i] for i in np.unique(np.linspace(0, len(finite) - 1, min(SHOWN_TIMES, len(finite))).astype(int))]
+    if not shown:
+        return Section("Do the rates explain the cells?", (prose("The cells are at no time that can be drawn."),))
+    species = list(data.species)[:2] if len(shown) > 1 else list(data.species)[:4]
+    panels, cells = [], []
+    for name in species:
+        for k, law in zip(shown, predicted(posterior, solver, shown, name, seed=seed), strict=True):
+            observed = np.bincount(data.counts(k)[:, data.species.index(name)]) / data.cells_at[k]
+            panels.append((f"{figures.label(name)}, t = {data.times[k]:g}", name, observed, law))
+            cells.append(int(data.cells_at[k]))
+    caption = (
+        "Grey: the share of the cells with each count. Blue: what the posterior predicts, with the range in which 90 % "
+        "of new data sets of the same size would lie. Grey far outside the band is what the model cannot explain."
+    )
+    drawn = picture(figures.predictive(panels, cells), "Observed cells and the posterior predictive", caption)
+    return Section("Do the rates explain the cells?", (drawn,))
+
+
+def predicted(posterior: Posterior, solver: Solver, times: Sequence[int], species: str, *, seed: int) -> list[Array]:
+    """The marginal laws of one species under draws of the posterior: one [LAWS, n] a position of `data.times`."""
+    data, network = posterior.data, posterior.network
+    rng = np.random.default_rng(seed)
+    problem = Problem.of(network, data.times[list(times)])
+    thetas = np.tile(problem.theta, (LAWS, 1))
+    thetas[:, [network.theta_names.index(n) for n in posterior.names]] = posterior.resample(LAWS, rng=rng)
+    axes = [network.species_names.index(species)]
+    top = int(1.5 * data.largest[data.species.index(species)]) + 5
+    counts = np.arange(1 + min(top, _cap(solver, axes[0])))[:, None]
+    if isinstance(solver, BatchSolver):
+        return [np.exp(p) for p in solver.log_prob_batch(problem, thetas, [counts] * len(times), axes, rng=rng)]
+    laws = [solver.solve(replace(problem, theta=theta), rng=rng).laws for theta in thetas]
+    return [np.exp([law[k].marginal(axes).log_prob(counts) for law in laws]) for k in range(len(times))]
+
+
+def verdict(posterior: Posterior) -> tuple[str, Tone]:
+    """One sentence about the whole, and its tone."""
+    failings = []
+    if not posterior.complete:
+        failings.append("the chains were stopped before their end")
+    if not posterior.converged:
+        failings.append("the chains have not converged")
+    if not posterior.certified:
+        failings.append("the net is not certified at these rates")
+    if failings:
+        return f"Not to be trusted yet: {' and '.join(failings)}.", "bad"
+    if posterior.corrected:
+        return "The chains converged, and the draws were carried over to the exact likelihood.", "good"
+    if posterior.gate is not None:
+        return "The chains converged, and the net agrees with the exact likelihood at these rates.", "good"
+    return "The chains converged, and the likelihood is exact.", "good"
+
+
+def cards(posterior: Posterior) -> tuple[Card, ...]:
+    """The figures at the head of a page about a posterior."""
+    rhat = max(max(row["rhat"], row.get("rhat_nested", 0.0)) for row in posterior.diagnostics.values())
+    ess = min(min(row["ess_bulk"], row["ess_tail"]) for row in posterior.diagnostics.values())
+    found = [
+        Card(f"{posterior.data.cells:,}", f"cells, {', '.join(posterior.data.species)} counted"),
+        Card(f"{rhat:.4f}", "largest R-hat; below 1.01 the chains agree", "good" if rhat < 1.01 else "bad"),
+        Card(f"{ess:,.0f}", "effective draws at least; 400 are asked", "good" if ess >= 400 else "bad"),
+    ]
+    if posterior.gate is not None and posterior.gate.get("efficiency") is not None:
+        good = posterior.certified
+        share = f"{100 * float(posterior.gate['efficiency']):.0f} %"
+        found.append(Card(share, "efficiency of exact weights at the net's draws", "good" if good else "bad"))
+    return tuple(found)
+
+
+def posterior_page(
+    posterior: Posterior,
+    solver: Solver,
+    *,
+    seed: int,
+    commands: Sequence[str],
+    truth: Mapping[str, float] | None = None,
+) -> Page:
+    """The report of one inference; the laws of the predictive figure are those of `solver`."""
+    network = posterior.network
+    sections = (
+        cells_section(posterior),
+        rates_section(posterior, truth=truth),
+        trust_section(posterior),
+        predictive_section(posterior, solver, seed=seed),
+        model_section(network),
+        reproduce_section(commands, facts(posterior)),
+    )
+    return Page(f"Rates of {network.name}", verdict(posterior)[0], cards(posterior), sections, FOOTER)
+
+
+def facts(posterior: Posterior) -> dict[str, Any]:
+    """What a posterior hangs on, for the section that says how to repeat it."""
+    return {
+        "seed": posterior.meta.get("seed", "unknown"),
+        "likelihood": posterior.likelihood.get("solver", "unknown"),
+        "fingerprint of the model": posterior.network.fingerprint,
+        "digest of the cells": posterior.data.digest,
+    }
+
+
+# inner -----------------------------------------------------------------------------------------
+
+
+def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | None) -> Html:
+    driven = posterior.uncorrected() if posterior.weights is not None else posterior
+    beside, extra = None, ""
+    if exact is not None:
+        beside = ("exact likelihood", exact.flat, exact.flat_weights)
+        extra = " Dashed: the posterior of the exact likelihood."
+    elif posterior.weights is not None:
+        beside = ("corrected by exact weights", posterior.flat, posterior.flat_weights)
+        extra = " Dashed: the same draws with exact weights."
+    figure = figures.pairs(
+        driven.flat,
+        posterior.names,
+        label_of_draws="draws of the chains",
+        weighted=beside,
+        truth=truth,
+        logarithmic=[bool(posterior.prior[n].log_scale) for n in posterior.names],
+    )
+    caption = (
+        f"Regions that hold 50 % and 90 % of the posterior; a narrow, tilted region ties two rates together.{extra}"
+    )
+    return picture(figure, "Posterior of the rates in pairs", caption)
+
+
+def _gate(gate: Mapping[str, Any]) -> list[Html]:
+    rows = [
+        (name.replace("_", " "), _word(value)) for name, value in gate.items() if not isinstance(value, list | dict)
+    ]
+    text = (
+        "A net is only nearly right, and its error grows with the number of cells: the exact likelihood was "
+        "computed at some of the draws. Efficiency is the share of them that the exact posterior "
+        "would keep (50 % is asked); Pareto k below 0.7 means that no single draw dominates."
+    )
+    return [heading("The net at these rates"), prose(text), table(["exact check", "value"], rows)]
+
+
+def _shift(posterior: Posterior, exact: Posterior) -> list[Html]:
+    rows = {name: (p.mean() - exact.mean()) / exact.sd() for name, p in stages(posterior).items()}
+    caption = "Differences of the posterior means from those of the exact likelihood, in posterior standard deviations."
+    body = [
+        (name, float(m), float(s), *(float(row[i]) for row in rows.values()))
+        for i, (name, m, s) in enumerate(zip(posterior.names, exact.mean(), exact.sd(), strict=True))
+    ]
+    head = ["parameter", "exact mean", "exact sd", *(f"{name}, in sd" for name in rows)]
+    return [
+        heading("Against the exact posterior"),
+        picture(figures.shifts(posterior.names, rows, ALLOWED), "Shifts of the posterior means", caption),
+        table(head, body),
+    ]
+
+
+def stages(posterior: Posterior) -> dict[str, Posterior]:
+    """The posterior as the net alone gives it and, where it was corrected, as corrected."""
+    alone = {"net alone": posterior.uncorrected()}
+    return alone if posterior.weights is None else {**alone, "corrected": posterior}
+
+
+def _moments(counts: NDArray[np.int64]) -> tuple[Array, Array]:
+    return counts.mean(axis=0), counts.std(axis=0)
+
+
+def _cap(solver: Solver, axis: int) -> int:
+    """The largest count of a species that a net knows; no bound for other solvers."""
+    window = getattr(solver, "window", None)
+    return int(window.states()[:, axis].max()) if isinstance(window, StateSpace) else 2**31
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

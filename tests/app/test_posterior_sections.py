@@ -1,0 +1,107 @@
+"""Pages about posteriors: the verdict stands first, numbers are the posterior's own, laws those of the draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+import kinetix as kx
+from kinetix.app.posterior_sections import cards, posterior_page, predicted, rates_section, trust_section, verdict
+from kinetix.inference import priors
+from kinetix.inference.observations import Observations
+from kinetix.inference.posterior import Posterior
+from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
+
+GOOD = {"rhat": 1.002, "rhat_nested": 1.003, "ess_bulk": 900.0, "ess_tail": 700.0, "mcse": 0.01, "tau": 20.0}
+
+
+@pytest.fixture
+def posterior() -> Posterior:
+    """Birth at b, death at 1: b within 0.001 of 8, so that laws at it are known."""
+    network = ReactionNetwork(
+        [Species("X")],
+        [Parameter("b", 3.0), Parameter("d", 1.0)],
+        [
+            Reaction("birth", {}, {"X": 1}, mass_action("b", {})),
+            Reaction("death", {"X": 1}, {}, mass_action("d", {"X": 1})),
+        ],
+        name="birth_death",
+    )
+    rng = np.random.default_rng(1)
+    draws = np.stack([rng.normal(8, 1e-3, (4, 200)), rng.normal(1, 1e-4, (4, 200))], axis=-1)
+    times = np.repeat([0.5, 1.0], 200)
+    data = Observations.from_counts("X", times, rng.poisson(8 * (1 - np.exp(-times))))
+    return Posterior(
+        ("b", "d"),
+        draws,
+        np.zeros((4, 200)),
+        {"b": priors.uniform(0, 20), "d": priors.log_uniform(0.1, 10)},
+        data,
+        network,
+        {"solver": "FSP"},
+        {"b": GOOD, "d": GOOD},
+        converged=True,
+        meta={"seed": 3},
+    )
+
+
+def test_the_laws_of_a_predictive_figure_are_those_of_the_draws(posterior: Posterior) -> None:
+    """Poisson of mean 8 (1 - e^-t). Mutant: the network's own parameters used instead of the draws (mean 3)."""
+    for solver in (kx.FSP(), kx.SSA(paths=4000)):
+        early, late = predicted(posterior, solver, [0, 1], "X", seed=1)
+        allowed = 1e-3 if isinstance(solver, kx.FSP) else 0.05
+        for law, t in ((early, 0.5), (late, 1.0)):
+            expected = poisson.pmf(np.arange(law.shape[1]), 8 * (1 - np.exp(-t)))
+            assert np.abs(law - expected).max() < allowed
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "tone"),
+    [
+        ({}, "the likelihood is exact", "good"),
+        ({"converged": False}, "have not converged", "bad"),
+        ({"complete": False}, "stopped before", "bad"),
+        ({"gate": {"certified": False, "efficiency": 0.1, "pareto_k": 1.2}}, "not certified", "bad"),
+        ({"gate": {"certified": True, "efficiency": 0.9, "pareto_k": 0.2}}, "agrees with the exact", "good"),
+        (
+            {"gate": {"certified": False, "corrected": True, "efficiency": 0.3}, "weights": np.ones((4, 200))},
+            "carried over",
+            "good",
+        ),
+    ],
+)
+def test_the_verdict_says_what_fails(posterior: Posterior, change: dict[str, object], words: str, tone: str) -> None:
+    """Mutant: converged taken for trusted."""
+    found, how = verdict(replace(posterior, **change))  # type: ignore[arg-type]
+    assert words in found
+    assert how == tone
+
+
+def test_cards_are_bad_where_the_chains_are(posterior: Posterior) -> None:
+    bad = replace(posterior, diagnostics={"b": {**GOOD, "rhat_nested": 1.2, "ess_tail": 50.0}, "d": GOOD})
+    assert [c.tone for c in cards(posterior)[1:]] == ["good", "good"]
+    assert [c.tone for c in cards(bad)[1:]] == ["bad", "bad"]
+    assert cards(bad)[1].value == "1.2000"
+
+
+def test_true_values_and_the_exact_posterior_stand_beside(posterior: Posterior) -> None:
+    text = " ".join(rates_section(posterior, truth={"b": 8.5}, exact=posterior).blocks)
+    assert "true value" in text
+    assert "8.5" in text
+    moved = replace(posterior, draws=posterior.draws + 0.001)
+    shift = " ".join(trust_section(moved, exact=posterior).blocks)
+    assert "Against the exact posterior" in shift
+    assert ">0.9" in shift or ">1.0" in shift or ">1<" in shift  # 0.001 is one posterior sd of b
+
+
+def test_a_page_is_complete_in_itself(posterior: Posterior, tmp_path: Path) -> None:
+    page = posterior_page(posterior, kx.FSP(), seed=3, commands=["kinetix infer a.xml b.csv"])
+    page.write(tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text()
+    for words in ("The cells", "The rates", "Can the rates be trusted?", "Do the rates explain the cells?", "seed"):
+        assert words in text
+    assert text.count("<img") == 3
