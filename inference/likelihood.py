@@ -1,0 +1,217 @@
+"""The likelihood of single-cell counts under any solver.
+
+The sum over cells of the log-probability of each cell's counts, distinct rows weighed once. Solvers
+that weigh many parameter vectors at once (`kinetix.solver.BatchSolver`) are asked in one batch; any
+other is asked law by law. Likelihoods from trajectories are histograms: good for comparison only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kinetix.errors import DataError, RunError, SettingError
+from kinetix.network import require_known
+from kinetix.problem import Problem
+from kinetix.solver import BatchSolver, Solver
+
+from .observations import Observations
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+OUTSIDE = 1e-3
+"""The most prior mass that may lie outside a net's box, for priors of unbounded support."""
+
+
+class Bounded(Protocol):
+    """What a prior tells about where it lives."""
+
+    def bounds(self) -> tuple[float, float]:
+        """Its support."""
+        ...
+
+    def mass(self, low: float, high: float) -> float:
+        """Its probability of [low, high]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Log-likelihoods of `data` as a function of the parameters `names`, the others as in `problem`.
+
+    `problem` gives model, theta and initial law; its own times are not used. `seed` makes answers of
+    solvers that draw at random a fixed function of the parameters. Data the solver cannot answer for
+    are refused here, before any sampling: SettingError or DataError.
+    """
+
+    solver: Solver
+    problem: Problem
+    data: Observations
+    names: tuple[str, ...]
+    seed: int = 0
+    _box: Mapping[str, tuple[float, float]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        network = self.problem.model.network
+        require_known(self.names, network.theta_names, "parameter")
+        self.data.require_species(network)
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "_box", dict(getattr(self.solver, "box", {})))
+        self._refuse_times()
+        self._refuse_impossible_starts()
+
+    # the function --------------------------------------------------------------------------------
+
+    def __call__(self, thetas: ArrayLike) -> Array:
+        """Log-likelihoods of parameter vectors, in the order of `names`: [B, P] -> [B].
+
+        -inf where the data are impossible or the vector lies outside a net's box (edges reject).
+        RunError when the solver answers NaN or more than 1.
+        """
+        values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
+        result = np.full(len(values), -np.inf)
+        inside = self.inside(values)
+        if inside.any():
+            total = np.zeros(int(inside.sum()))
+            for log_p, (_, repeats) in zip(self.by_row(values[inside]), self.data.rows, strict=True):
+                total += np.sum(log_p * repeats, axis=1)
+            result[inside] = total
+        return result
+
+    def by_row(self, thetas: ArrayLike) -> list[Array]:
+        """Log-probabilities of the distinct rows at every time of the data: [B, P] -> T of [B, U_k].
+
+        Vectors outside a net's box are refused by the net.
+        """
+        values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
+        full = np.tile(self.problem.theta, (len(values), 1))
+        full[:, self._positions] = values
+        later = iter(self._solved(full))
+        result = [
+            np.tile(self._log_start(counts), (len(values), 1)) if t == 0 else next(later)
+            for t, (counts, _) in zip(self.data.times, self.data.rows, strict=True)
+        ]
+        for log_p in result:
+            self._refuse_nonsense(log_p, values)
+        return result
+
+    def inside(self, thetas: ArrayLike) -> NDArray[np.bool_]:
+        """Whether parameter vectors lie in the net's box: [B, P] -> [B]; all do for solvers without a box."""
+        values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
+        result = np.ones(len(values), dtype=bool)
+        for i, name in enumerate(self.names):
+            low, high = self._box.get(name, (-np.inf, np.inf))
+            result &= (values[:, i] >= low) & (values[:, i] <= high)
+        return result
+
+    # refusals ------------------------------------------------------------------------------------
+
+    def require_prior(self, prior: Mapping[str, Bounded]) -> None:
+        """Refuse a prior wider than the box a net was trained over: SettingError."""
+        if not hasattr(self.solver, "box"):
+            return
+        for name in self.names:
+            if name not in self._box:
+                raise SettingError(
+                    f"{name!r} has a prior, but the net was trained with one value of it",
+                    place="prior",
+                    mend=f"train with {name!r} in the box, or fix it",
+                )
+            _require_within(name, prior[name], *self._box[name])
+
+    def _refuse_times(self) -> None:
+        if infinite := [t for t in self.data.times if not np.isfinite(t)]:
+            raise DataError(
+                f"the data are for t = {infinite[0]}, the stationary law, which this likelihood cannot ask for",
+                place="time",
+                mend="read them with a late finite time, after which the law no longer changes",
+            )
+        times = getattr(self.solver, "times", None)
+        if times is None:
+            return
+        first, last = times
+        if wrong := [float(t) for t in self._later if not first * (1 - 1e-9) <= t <= last * (1 + 1e-9)]:
+            raise SettingError(
+                f"data at time {wrong[0]:g} lie outside the net's training interval [{first:g}, {last:g}]",
+                place="data",
+                mend="train over times that hold the data",
+            )
+
+    def _refuse_impossible_starts(self) -> None:
+        for t, (counts, _) in zip(self.data.times, self.data.rows, strict=True):
+            if t == 0 and not np.isfinite(log_p := self._log_start(counts)).all():
+                row = counts[int(np.argmin(np.isfinite(log_p)))].tolist()
+                raise DataError(
+                    f"cells with {dict(zip(self.data.species, row, strict=True))} at time 0 contradict the start",
+                    place="data",
+                    mend="correct the initial counts of the model, or leave time 0 out",
+                )
+
+    def _refuse_nonsense(self, log_p: Array, thetas: Array) -> None:
+        wrong = np.isnan(log_p) | (log_p > 1e-6)
+        if wrong.any():
+            b = int(np.argmax(wrong.any(axis=1)))
+            where = ", ".join(f"{n} = {v:g}" for n, v in zip(self.names, thetas[b], strict=True))
+            raise RunError(
+                f"{type(self.solver).__name__} gave the log-probability {log_p[b][wrong[b]][0]:g} at {where}",
+                place="likelihood",
+            )
+
+    # inner ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _positions(self) -> list[int]:
+        return [self.problem.model.network.theta_names.index(n) for n in self.names]
+
+    @cached_property
+    def _axes(self) -> list[int]:
+        return [self.problem.model.network.species_names.index(s) for s in self.data.species]
+
+    @cached_property
+    def _later(self) -> Array:
+        """The times of the data after 0."""
+        times = np.asarray(self.data.times, dtype=np.float64)
+        return times[times > 0]
+
+    def _log_start(self, counts: Counts) -> Array:
+        return self.problem.initial.marginal(self._axes).log_prob(counts)
+
+    def _solved(self, thetas: Array) -> Sequence[Array]:
+        """Log-probabilities of the rows after time 0, from the solver: [B, P] -> one [B, U_k] a time."""
+        if len(self._later) == 0:
+            return []
+        counts = [c for t, (c, _) in zip(self.data.times, self.data.rows, strict=True) if t > 0]
+        problem = replace(self.problem, times=self._later)
+        if isinstance(self.solver, BatchSolver):
+            rng = np.random.default_rng(self.seed)
+            return self.solver.log_prob_batch(problem, thetas, counts, self._axes, rng=rng)
+        laws = [
+            self.solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(self.seed)).laws
+            for theta in thetas
+        ]
+        return [np.stack([law[k].marginal(self._axes).log_prob(c) for law in laws]) for k, c in enumerate(counts)]
+
+
+def _require_within(name: str, prior: Bounded, low: float, high: float) -> None:
+    start, end = prior.bounds()
+    slack = 1e-9 * (high - low)
+    if np.isfinite([start, end]).all():
+        if start < low - slack or end > high + slack:
+            raise SettingError(
+                f"the prior of {name!r} reaches over [{start:g}, {end:g}], beyond the training box [{low:g}, {high:g}]",
+                place="prior",
+                mend="narrow the prior, or train over a wider box",
+            )
+        return
+    if (outside := 1.0 - prior.mass(low, high)) > OUTSIDE:
+        raise SettingError(
+            f"the prior of {name!r} has {outside:.2g} of its mass outside the training box [{low:g}, {high:g}]",
+            place="prior",
+            mend=f"at most {OUTSIDE:g} may lie outside: narrow the prior, or train over a wider box",
+        )
