@@ -105,6 +105,7 @@ def _failed(problem: BaseException) -> Outcome:
     if isinstance(problem, KinetixError):
         code, line = problem.exit_code, str(problem)
         parts |= {"file": problem.file, "place": problem.place, "reason": problem.reason, "mend": problem.mend}
+        parts["excerpt"] = problem.excerpt
     elif hasattr(problem, "format_message"):  # a usage error of the command line
         command = getattr(getattr(problem, "ctx", None), "command_path", "kinetix")
         code, line = BAD_INPUT, f"{problem.format_message().strip().rstrip('.')}; see `{command} --help`"
@@ -125,6 +126,8 @@ def _say(outcome: Outcome, printed: str, *, as_json: bool) -> None:
     error = outcome.data.get("error")
     if error:
         sys.stderr.write(f"kinetix: {error['message']}\n")
+        if error.get("excerpt") and sys.stderr.isatty():  # a picture of the place, for people
+            sys.stderr.write(f"{error['excerpt']}\n")
     if as_json:
         data = {"text": printed, **outcome.data} if printed else outcome.data
         sys.stdout.write(Outcome(data=data, exit_code=outcome.exit_code).to_json() + "\n")

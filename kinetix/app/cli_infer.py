@@ -1,19 +1,26 @@
 """The verb infer: the posterior of a model's rates from a table of cells, checked before it is believed."""
 
-# ruff: noqa: PLR0913, PLR0917, ARG001 - the options of a command are its arguments
+# ruff: noqa: PLR0913, PLR0917 - the options of a command are its arguments
 from __future__ import annotations
 
 import math
+import typing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kinetix.errors import SettingError
 
-from .cli_models import Model
-from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, number
-from .outcome import Outcome
+from .cli_models import Model, read_model
+from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, command_line, number, pairs, settings_of
+from .outcome import GATE, OK, Outcome
+
+if TYPE_CHECKING:
+    from kinetix.inference.posterior import Posterior
+
+QUESTION = {"network", "data", "prior", "likelihood", "exact", "rng", "progress", "return"}
+"""Arguments of `sampling.infer` that the command has options of its own for."""
 
 DataFile = Annotated[Path, typer.Argument(metavar="DATA.csv", help="One row a cell: time and observed species.")]
 
@@ -27,7 +34,7 @@ def infer(
     exact: Annotated[str, typer.Option(help="What a net is checked against: a solver, or none.")] = "fsp",
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE=SPECIES", help="What a column counts: M, A+B, or none (repeatable)."),
+        typer.Option(metavar="FILE=SPECIES", help="The species that a column counts, or none (repeatable)."),
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column with the times, or one time for all cells.")] = None,
     header: Annotated[bool, typer.Option("--header/--no-header", help="Whether the first line names columns.")] = True,
@@ -36,6 +43,7 @@ def infer(
     seed: Seed = None,
     output: Annotated[Path | None, typer.Option(help="Write the posterior (.nc).")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="TOML file with known values for the report: [truth].")] = None,
     law: Law = "auto",
     scale: Scale = None,
     format: Format = None,  # noqa: A002
@@ -43,13 +51,78 @@ def infer(
 ) -> Outcome:
     """Infer rates from a table of single-cell counts.
 
-    The exit code is 3 when the chains have not converged or the net is not certified at the posterior.
+    Any setting of the sampler is an option. The exit code is 3 when the chains have not converged or
+    the net is not certified at the posterior.
     """
-    from .files import require_writable
+    from .files import require_readable, require_writable
+    from .tables import read_priors, read_truth
 
     require_writable(output, (".nc",), "option --output")
     require_writable(report, (".html", ".htm"), "option --report")
-    raise SettingError("not wired yet")
+    network = read_model(model, law=law, scale=scale, format=format)
+    network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
+    beliefs, known = read_priors(prior), read_truth(truth) if truth is not None else {}
+
+    from kinetix.inference.observations import Observations
+
+    from .choice import is_folder, seed_of, solver_of
+    from .verbs import infer as infer_rates
+
+    settings = settings_of(ctx, None, "infer", sampler_settings())
+    cells = Observations.read_csv(
+        require_readable(data, "table of cells"), time=time_of(time), columns=columns_of(column), header=header
+    )
+    judged = is_folder(likelihood) and exact.lower() != "none"
+    weigher, judge = solver_of(likelihood), solver_of(exact) if judged else None
+    number_of_run = seed_of(seed)
+
+    def run(progress: Any) -> Any:
+        return infer_rates(
+            network,
+            cells,
+            prior=beliefs,
+            likelihood=weigher,
+            exact=judge,
+            seed=number_of_run,
+            progress=progress,
+            **settings,
+        )
+
+    from .progress import shown
+
+    with shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
+        posterior = run(progress)
+    if output is not None:
+        posterior.save(output)
+    if report is not None:
+        from .posterior_sections import posterior_page
+
+        typed = [command_line(ctx)]
+        posterior_page(posterior, judge or weigher, seed=number_of_run, commands=typed, truth=known).write(report)
+    return inferred(posterior, output, report)
+
+
+def inferred(posterior: Posterior, output: Path | None = None, report: Path | None = None) -> Outcome:
+    """How an inference ends: 3 where its numbers are not to be trusted, with the reason above them."""
+    from .describe import posterior_data, posterior_lines
+    from .posterior_sections import verdict
+
+    text = [verdict(posterior)[0], *posterior_lines(posterior)]
+    text += [f"wrote {path}" for path in (output, report) if path is not None]
+    data = {
+        "posterior": posterior_data(posterior),
+        "output": None if output is None else str(output),
+        "report": None if report is None else str(report),
+    }
+    return Outcome("\n".join(text), data, OK if posterior.trusted else GATE)
+
+
+def sampler_settings() -> dict[str, Any]:
+    """The settings of the sampler and their types: what `sampling.infer` takes beside the question."""
+    from kinetix.inference import sampling
+
+    hints = typing.get_type_hints(sampling.infer)
+    return {name: hint for name, hint in hints.items() if name not in QUESTION}
 
 
 def columns_of(items: list[str] | None) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import shlex
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,6 +75,11 @@ def settings_of(ctx: typer.Context, kind: type | None, owner: str, also: Mapping
             )
         settings[name] = converted(text, hints[name], name)
     return settings
+
+
+def command_line(ctx: typer.Context) -> str:
+    """What was typed, to be typed again."""
+    return shlex.join(["kinetix", *(ctx.obj or [])])
 
 
 def near_miss(name: str, hints: Iterable[str], declared: Sequence[str] = ()) -> str:

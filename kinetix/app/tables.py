@@ -18,7 +18,7 @@ from kinetix.errors import DataError
 
 from .files import require_readable
 
-TABLES = ("prior", "box")
+TABLES = ("prior", "box", "truth")
 LARGEST = 1_000_000
 """Bytes of a TOML file that is still read."""
 
@@ -38,6 +38,15 @@ def read_box(path: Path) -> dict[str, Any]:
     return {name: _bounds(path, f"[box] {name}", value) for name, value in _table(path, "box").items()}
 
 
+def read_truth(path: Path) -> dict[str, float]:
+    """The `[truth]` table of a file: name -> the value that made the data, where it is known."""
+    table = _table(path, "truth")
+    for name, value in table.items():
+        if not _is_number(value):
+            raise DataError(f"{value!r} is not a number", file=str(path), place=f"[truth] {name}", mend="write one")
+    return {name: float(value) for name, value in table.items()}
+
+
 def _content(path: Path) -> dict[str, Any]:
     require_readable(path, "TOML file")
     if path.stat().st_size > LARGEST:
@@ -51,14 +60,14 @@ def _content(path: Path) -> dict[str, Any]:
     for name in content:
         if name not in TABLES:
             near = get_close_matches(name, TABLES, n=1)
-            mend = f"did you mean [{near[0]}]?" if near else "use [prior] or [box]"
+            mend = f"did you mean [{near[0]}]?" if near else "use [prior], [box] or [truth]"
             raise DataError(f"unknown table [{name}]", file=str(path), mend=mend)
     return content
 
 
 def _table(path: Path, key: str) -> Mapping[str, Any]:
     table = _content(path).get(key)
-    example = "kon = [0.01, 10]" if key == "box" else "kon = {log_uniform = [0.01, 10]}"
+    example = {"box": "kon = [0.01, 10]", "truth": "kon = 0.3"}.get(key, "kon = {log_uniform = [0.01, 10]}")
     if not isinstance(table, dict) or not table:
         raise DataError(f"there is no table [{key}]", file=str(path), mend=f"write [{key}] and below it {example}")
     return table

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kinetix.app.files import require_readable, require_writable, write_text
-from kinetix.app.tables import read_box, read_priors
+from kinetix.app.tables import read_box, read_priors, read_truth
 from kinetix.errors import DataError, KinetixError, SettingError
 
 
@@ -83,3 +83,9 @@ def test_outputs_are_judged_before_a_long_run(tmp_path: Path) -> None:
 def test_files_are_written_whole(tmp_path: Path) -> None:
     write_text(tmp_path / "a.csv", "1\n")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.csv", "1\n")]
+
+
+def test_known_values_are_numbers(tmp_path: Path) -> None:
+    assert read_truth(written(tmp_path, "[truth]\nkon = 0.3\n")) == {"kon": 0.3}
+    with pytest.raises(DataError, match="not a number"):
+        read_truth(written(tmp_path, "[truth]\nkon = 'x'\n"))

@@ -1,0 +1,69 @@
+from kinetix.app.verbs import compare as compare
+from kinetix.app.verbs import infer as infer
+from kinetix.app.verbs import load as load
+from kinetix.app.verbs import open as open  # noqa: A004
+from kinetix.app.verbs import parse as parse
+from kinetix.app.verbs import solve as solve
+from kinetix.compiler import CompiledModel as CompiledModel
+from kinetix.compiler import compile_network as compile_network
+from kinetix.errors import CheckpointError as CheckpointError
+from kinetix.errors import DataError as DataError
+from kinetix.errors import KinetixError as KinetixError
+from kinetix.errors import LockedError as LockedError
+from kinetix.errors import ModelError as ModelError
+from kinetix.errors import RunError as RunError
+from kinetix.errors import SettingError as SettingError
+from kinetix.errors import TruncationError as TruncationError
+from kinetix.errors import UnsupportedFeature as UnsupportedFeature
+from kinetix.inference import priors as prior
+from kinetix.inference.observations import Observations as Observations
+from kinetix.inference.posterior import Posterior as Posterior
+from kinetix.network import Parameter as Parameter
+from kinetix.network import Reaction as Reaction
+from kinetix.network import ReactionNetwork as ReactionNetwork
+from kinetix.network import Species as Species
+from kinetix.network import mass_action as mass_action
+from kinetix.problem import Problem as Problem
+from kinetix.solution import Solution as Solution
+from kinetix.solver import Solver as Solver
+from kinetix.solvers.fsp import FSP as FSP
+from kinetix.solvers.met import MET as MET
+from kinetix.solvers.ssa import SSA as SSA
+from kinetix.solvers.van import VAN as VAN
+
+__version__: str
+
+__all__ = [
+    "FSP",
+    "MET",
+    "SSA",
+    "VAN",
+    "CheckpointError",
+    "CompiledModel",
+    "DataError",
+    "KinetixError",
+    "LockedError",
+    "ModelError",
+    "Observations",
+    "Parameter",
+    "Posterior",
+    "Problem",
+    "Reaction",
+    "ReactionNetwork",
+    "RunError",
+    "SettingError",
+    "Solution",
+    "Solver",
+    "Species",
+    "TruncationError",
+    "UnsupportedFeature",
+    "compare",
+    "compile_network",
+    "infer",
+    "load",
+    "mass_action",
+    "open",
+    "parse",
+    "prior",
+    "solve",
+]
