@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinetix.errors import UnsupportedFeature
+
 from .autoregressive import Autoregressive
 from .layout import Layout
 
@@ -30,12 +32,19 @@ LARGEST_CAP = 4096
 class Recurrent(Autoregressive):
     """`members` independent laws over a layout, each given a context of `context` numbers (may be 0).
 
-    The state after a prefix is the hidden vector [B, width]. Weights start from torch's own stream:
+    A layout with more than `LARGEST_CAP` values of one species is refused (UnsupportedFeature). The
+    state after a prefix is the hidden vector [B, width]. Weights start from torch's own stream:
     make the net inside `training.seeded`.
     """
 
     def __init__(self, layout: Layout, *, context: int = 0, width: int = 32, members: int = 1) -> None:
         super().__init__(layout)
+        if max(self.caps, default=0) > LARGEST_CAP:
+            raise UnsupportedFeature(
+                f"a species has {max(self.caps)} values, more than the {LARGEST_CAP} that a recurrent net can learn",
+                place="van",
+                mend="train a MET, whose heads for large counts are mixtures, or use ssa",
+            )
         self.context, self.width, self.members = context, width, members
         depth = max(len(self.caps), 1)
         self.read = _Stack(members, context, width) if context else None

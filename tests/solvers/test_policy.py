@@ -52,8 +52,8 @@ def flat_gradient(loss, net):
 def test_the_surrogate_has_the_gradient_of_the_divergence():
     """Every weight's gradient within its sampling error, against the divergence over all states.
 
-    The batch mean as baseline shrinks the expectation by (n - 1) / n. Mutants: the gap not detached; the
-    baseline the mean over all contexts' draws of the target alone; a clip of rewards at 1.
+    The batch mean as baseline shrinks the expectation by (n - 1) / n. Mutants: the gap not detached; no
+    baseline; rewards cut at 1 nat.
     """
     net, other, n, chunks = net_of([1, 2]), net_of([1, 2], seed=5), 32, 60
     context, g = torch.tensor([[0.3, -1.0], [1.2, 0.5]]), generator()
@@ -89,10 +89,13 @@ def test_divergence_by_positions_is_the_divergence():
 def test_draws_follow_the_net_and_know_their_probabilities(upper):
     """Short chains by passes over prefixes, long ones one by one.
 
-    Mutants: `_drawn` reads the row of another state; `longer` numbers rows across contexts.
+    Mutants: `_drawn` reads the row of another state; `longer` numbers rows across contexts (seen with few
+    draws, where contexts differ in their prefixes).
     """
     net = net_of(upper).requires_grad_(requires_grad=False)
     context = torch.tensor([[0.3, -1.0], [1.2, 0.5]])
+    few = Draws.of(net, context, 5, generator())
+    torch.testing.assert_close(few.log_prob(few.stated), net.log_prob(context, few.values))
     draws = Draws.of(net, context, 20_000, generator())
     torch.testing.assert_close(draws.log_prob(draws.stated), net.log_prob(context, draws.values))
     torch.testing.assert_close(draws.weight.sum(dim=1), torch.ones(2))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from kinetix.errors import UnsupportedFeature
 from kinetix.solvers.layout import Layout
 from kinetix.solvers.prefixes import cross_entropy, prefix_tree
 from kinetix.solvers.recurrent import Recurrent
@@ -85,6 +86,11 @@ def test_a_net_without_context():
     p = net.tables(torch.zeros(2, 0))
     torch.testing.assert_close(p[0], p[1])
     assert float(p[0].sum()) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_too_many_values_are_refused():
+    with pytest.raises(UnsupportedFeature, match="5001 values"):
+        net_of(StateSpace.box([1, 5000]))
 
 
 @pytest.mark.parametrize("members", [1, 3])
