@@ -52,6 +52,9 @@ def load(
         network: ReactionNetwork = import_module(f"{__name__}.{module}").read(path, law=law, scale=scale)
     except KinetixError as problem:
         raise problem.within(str(path)) from problem.__cause__
+    except OSError as problem:
+        reason = f"cannot be read: {problem.strerror or problem}"
+        raise ModelError(reason, file=str(path), mend="check its permissions") from problem
     return network
 
 

@@ -187,6 +187,7 @@ class _Assembly:
     @cached_property
     def _rules(self) -> dict[str, Any]:
         """The rules (:=) in the order of the file, in terms of any other names."""
+        self._ordered(self.draft.rules)  # refuses a circle
         rules = {}
         for name, (_, tree) in self.draft.rules.items():
             rules[name] = self._sound(tree, self.formulas.number(tree, self._in_rule).expression)

@@ -121,15 +121,16 @@ def _declaration(draft: Draft, tree: Tree[Token]) -> None:
 def _setting(draft: Draft, tree: Tree[Token]) -> None:
     item: Any = tree.children[0]
     name = _item(draft, item)
-    _, home, sign, _, later = item.children
-    if home is None and sign is None and later is None:
+    _, home, value = item.children
+    if home is None and value is None:
         mend = f"give it a value, {name} = ..., or declare it: species {name} = ..."
         raise draft.source.refusal(name, f"{str(name)!r} alone says nothing", mend)
 
 
 def _item(draft: Draft, item: Any) -> Token:
     """One name with its compartment and value, as a declaration or a setting says them."""
-    target, home, sign, formula, later = item.children
+    target, home, value = item.children
+    sign, formula, later = value.children if value is not None else (None, None, None)
     name = _target(draft, target)
     for place in (home, later):
         if place is not None:
