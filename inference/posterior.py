@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.errors import SettingError
+from kinetix.findings import Findings
 from kinetix.network import ReactionNetwork
+from kinetix.solver import Solver
+
+from .checks import check_posterior
+from .predictive import PredictiveCheck, predictive_check
+from .summary import Summary, summarise
 
 if TYPE_CHECKING:
     from .observations import Observations
@@ -31,7 +37,8 @@ class Posterior:
     (pareto_k, efficiency, evaluations, certified, corrected ...). `weights` [C, n], summing to 1,
     carry the draws over to the exact likelihood: every statistic uses them, `uncorrected()` drops them.
     `converged` is the verdict on the chains, `complete` whether they ran as long as was asked.
-    `meta`: seed, settings, digests of model, data and net, versions, CPU seconds.
+    `predictive` is there once `predict` was asked. `meta`: seed, settings, digests of model, data and
+    net, versions, CPU seconds.
     """
 
     names: tuple[str, ...]
@@ -46,7 +53,7 @@ class Posterior:
     weights: Array | None = None
     converged: bool = False
     complete: bool = True
-    predictive: Any = None
+    predictive: PredictiveCheck | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +105,10 @@ class Posterior:
         """Draws of equal weight, with replacement: [n, P]."""
         return self.flat[rng.choice(len(self.flat), n, p=self.flat_weights)]
 
+    def summary(self) -> Summary:
+        """Mean, sd, quantiles, R-hat, effective sample size and Monte Carlo error of every parameter."""
+        return summarise(self)
+
     # trust -------------------------------------------------------------------------------------------
 
     @property
@@ -119,6 +130,14 @@ class Posterior:
         """The same draws under the likelihood that drove the chains, without weights."""
         gate = None if self.gate is None else {**self.gate, "corrected": False}
         return replace(self, weights=None, gate=gate)
+
+    def check(self) -> Findings:
+        """What would mislead whoever believes the numbers: KX201 to KX206."""
+        return check_posterior(self)
+
+    def predict(self, solver: Solver, *, rng: np.random.Generator, draws: int = 100) -> Posterior:
+        """The same posterior with its predictive check by the laws of `solver` (in `predictive`)."""
+        return replace(self, predictive=predictive_check(self, solver, rng=rng, draws=draws))
 
     def with_meta(self, **entries: Any) -> Posterior:
         """The same posterior with more provenance."""

@@ -1,0 +1,145 @@
+"""Findings about a posterior: what would mislead whoever believes its numbers.
+
+KX201 not converged · KX202 mass at the edge of a prior or box · KX203 two parameters fixed only
+together · KX204 cells that the posterior does not explain · KX205 not certified · KX206 prior that
+the data hardly narrowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.findings import Finding, Findings
+
+from .summary import certification, convergence
+
+if TYPE_CHECKING:
+    from .posterior import Posterior
+
+Array = NDArray[np.float64]
+
+NEAR, EDGE = 0.02, 0.01
+"""Within this share of the range, more than this share of the mass is a finding."""
+
+RIDGE = 0.95
+NARROWED = 0.8
+"""Posterior over prior standard deviation from which the data told hardly anything."""
+
+SHOWN = 8
+"""Misfits of the predictive check that are listed one by one."""
+
+
+def check_posterior(posterior: Posterior) -> Findings:
+    """All findings, those that forbid belief (severity error) first."""
+    return Findings.of(
+        [
+            *_verdicts(posterior),
+            *_edges(posterior),
+            *_ridges(posterior),
+            *_misfits(posterior),
+            *_uninformed(posterior),
+        ]
+    )
+
+
+def _verdicts(posterior: Posterior) -> Iterator[Finding]:
+    if not posterior.complete:
+        yield Finding("KX201", "error", "chains", "they were stopped before their end", "run them to the end")
+    if not posterior.converged:
+        yield Finding("KX201", "error", "chains", f"not converged: {convergence(posterior)}", "run longer chains")
+    if not posterior.certified:
+        mend = "train longer or over a smaller box, or use an exact likelihood"
+        yield Finding("KX205", "error", "likelihood", f"not certified: {certification(posterior)}", mend)
+
+
+def _edges(posterior: Posterior) -> Iterator[Finding]:
+    w = posterior.flat_weights
+    for i, name in enumerate(posterior.names):
+        prior, x = posterior.prior[name], posterior.flat[:, i]
+        for what, (low, high) in _ends(posterior, name).items():
+            log = prior.log_scale and low > 0
+            v, a, b = (np.log(x), np.log(low), np.log(high)) if log else (x, low, high)
+            reach = NEAR * (b - a)
+            below = (
+                reach if low != 0 else min(reach, _spread(x, w))
+            )  # 0 bounds every rate: only a posterior on it counts
+            for end, mass in ((low, float(w @ (v < a + below))), (high, float(w @ (v > b - reach)))):
+                if mass > EDGE:
+                    reason = f"{100 * mass:.1f} % of the posterior lies at the end {end:g} of its {what}"
+                    mend = (
+                        f"widen the {what}, or fix {name!r} by other knowledge: this end bounds it, not the data alone"
+                    )
+                    yield Finding("KX202", "warning", name, reason, mend)
+
+
+def _ends(posterior: Posterior, name: str) -> dict[str, tuple[float, float]]:
+    """The finite ends a parameter has: of its prior and, where narrower, of a net's training box."""
+    low, high = posterior.prior[name].bounds()
+    found = {"prior": (low, high)} if np.isfinite([low, high]).all() else {}
+    box = posterior.likelihood.get("box") or {}
+    if name in box:
+        start, end = map(float, box[name])
+        if "prior" not in found or start > low or end < high:
+            found["training box"] = (start, end)
+    return found
+
+
+def _ridges(posterior: Posterior) -> Iterator[Finding]:
+    if len(posterior.names) < 2:
+        return
+    correlation = log_correlation(posterior)
+    single = len(posterior.data.times) == 1
+    for i, j in combinations(range(len(posterior.names)), 2):
+        if abs(r := float(correlation[i, j])) > RIDGE:
+            first, second = posterior.names[i], posterior.names[j]
+            known = f"{first} / {second}" if r > 0 else f"{first} * {second}"
+            reason = f"correlation {r:.3f} in the logarithm: the data fix about {known}, neither alone"
+            why = "cells at one time in a steady state fix only ratios of rates" if single else "they act alike"
+            mend = f"{why}: fix one of them, or add {'times' if single else 'other species or times'}"
+            yield Finding("KX203", "warning", f"{first}, {second}", reason, mend)
+
+
+def log_correlation(posterior: Posterior) -> Array:
+    """Weighted correlations of the draws, in the logarithm where all are positive: [P, P]; 0 for constants."""
+    x = np.where((posterior.flat > 0).all(axis=0), np.log(np.maximum(posterior.flat, 1e-300)), posterior.flat)
+    w = posterior.flat_weights
+    centred = x - w @ x
+    covariance = centred.T @ (centred * w[:, None])
+    scale = np.sqrt(np.diagonal(covariance))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.nan_to_num(covariance / np.outer(scale, scale)))
+
+
+def _misfits(posterior: Posterior) -> Iterator[Finding]:
+    found: tuple[Any, ...] = () if posterior.predictive is None else posterior.predictive.misfits()
+    for m in found[:SHOWN]:
+        reason = (
+            f"observed {m.observed:.4g}, but 90 % of new data sets lie from {m.low:.4g} to {m.high:.4g} "
+            f"(z = {m.z:.1f}, p = {m.p_value:.2g})"
+        )
+        mend = "the model misses something about these cells: its rates may be wrong though well determined"
+        yield Finding("KX204", "warning", f"{m.statistic} of {m.species} at t = {m.time:g}", reason, mend)
+    if len(found) > SHOWN:
+        reason = f"{len(found) - SHOWN} more statistics are not explained"
+        yield Finding("KX204", "warning", "predictive check", reason)
+
+
+def _uninformed(posterior: Posterior) -> Iterator[Finding]:
+    for i, name in enumerate(posterior.names):
+        prior = posterior.prior[name]
+        grid = prior.quantile((np.arange(2000) + 0.5) / 2000)
+        ratio = _spread(posterior.flat[:, i], posterior.flat_weights, log=prior.log_scale)
+        ratio /= _spread(grid, np.full(2000, 1 / 2000), log=prior.log_scale)
+        if ratio > NARROWED:
+            reason = f"its posterior is {100 * ratio:.0f} % as wide as its prior: the data say hardly anything about it"
+            yield Finding("KX206", "warning", name, reason, "fix it by other knowledge, or measure what depends on it")
+
+
+def _spread(x: Array, w: Array, *, log: bool = False) -> float:
+    v = np.log(np.maximum(x, 1e-300)) if log else x
+    return float(np.sqrt(w @ (v - w @ v) ** 2))
