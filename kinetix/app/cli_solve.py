@@ -44,7 +44,7 @@ def solve(
 
     require_writable(output, OUTPUTS, "option --output")
     asked = times_of(times)
-    settings = settings_of(ctx, None if is_folder(solver) else _kind(solver), solver)
+    settings = settings_of(ctx, None if is_folder(solver) else type(solver_of(solver)), solver)
     chosen = solver_of(solver, settings)
     network = read_model(model, law=law, scale=scale, format=format)
     values, starts = pairs(parameters, "--set"), pairs(initial, "--initial")
@@ -119,14 +119,6 @@ def csv_text(solution: Solution) -> str:
     return text.getvalue()
 
 
-def _kind(name: str) -> type:
-    """The dataclass of a solver of the catalogue."""
-    from kinetix.solvers import catalogue
-
-    known = catalogue.CATALOGUE.get(name)
-    return type(catalogue.solver(name) if known is None else known[0])
-
-
 def _solved(solution: Solution, output: Path | None) -> tuple[str, dict[str, Any]]:
     mean, sd, meta = solution.mean(), solution.std(), solution.meta
     network = solution.model.network
@@ -145,7 +137,7 @@ def _solved(solution: Solution, output: Path | None) -> tuple[str, dict[str, Any
         "species": solution.species,
         "mean": mean,
         "sd": sd,
-        "error": solution.error,
+        "error_bound": solution.error,
         "meta": dict(meta),
         "output": None if output is None else str(output),
     }

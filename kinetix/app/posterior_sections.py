@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinetix.inference.predictive import predictive_check
+from kinetix.inference.priors import split_fixed
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver, Solver
 from kinetix.space import StateSpace
@@ -107,14 +109,14 @@ def predictive_section(posterior: Posterior, solver: Solver, *, seed: int) -> Se
         "of new data sets of the same size would lie. Grey far outside the band is what the model cannot explain."
     )
     drawn = picture(figures.predictive(panels, cells), "Observed cells and the posterior predictive", caption)
-    return Section("Do the rates explain the cells?", (drawn,))
+    return Section("Do the rates explain the cells?", (drawn, *_misfits(posterior, solver, seed)))
 
 
 def predicted(posterior: Posterior, solver: Solver, times: Sequence[int], species: str, *, seed: int) -> list[Array]:
     """The marginal laws of one species under draws of the posterior: one [LAWS, n] a position of `data.times`."""
     data, network = posterior.data, posterior.network
     rng = np.random.default_rng(seed)
-    problem = Problem.of(network, data.times[list(times)])
+    problem = Problem.of(network, data.times[list(times)], parameters=split_fixed(posterior.prior)[1])
     thetas = np.tile(problem.theta, (LAWS, 1))
     thetas[:, [network.theta_names.index(n) for n in posterior.names]] = posterior.resample(LAWS, rng=rng)
     axes = [network.species_names.index(species)]
@@ -248,6 +250,23 @@ def stages(posterior: Posterior) -> dict[str, Posterior]:
     """The posterior as the net alone gives it and, where it was corrected, as corrected."""
     alone = {"net alone": posterior.uncorrected()}
     return alone if posterior.weights is None else {**alone, "corrected": posterior}
+
+
+def _misfits(posterior: Posterior, solver: Solver, seed: int) -> list[Html]:
+    """Statistics of the cells that new data sets do not show."""
+    check = posterior.predictive
+    if check is None:
+        check = predictive_check(posterior, solver, rng=np.random.default_rng(seed))
+    found = check.misfits()
+    what = f"mean, variance, P(0), maximum and Fano factor at every time, against {check.replicates:,} new data sets"
+    if not found:
+        return [note(f"Every statistic is explained: {what}.", "good")]
+    rows = [
+        (m.statistic, m.species, f"{m.time:g}", m.observed, f"{m.low:.4g} to {m.high:.4g}", f"{m.z:+.1f}")
+        for m in found
+    ]
+    head = ["statistic", "of", "time", "observed", "90 % of new data sets", "distance in sd"]
+    return [note(f"The model does not explain all of the cells ({what}).", "bad"), table(head, rows)]
 
 
 def _moments(counts: NDArray[np.int64]) -> tuple[Array, Array]:
