@@ -227,8 +227,8 @@ class _Assembly:
 
     def _reaction(self, name: str, draft: ReactionDraft, law: Any, *, back: bool = False) -> Reaction:
         sides = (draft.products, draft.reactants) if back else (draft.reactants, draft.products)
-        changed = ({str(m.name): m.amount for m in side if m.name not in self.boundary} for side in sides)
-        return Reaction(name, *changed, propensity=self._sound(draft.law, law))
+        taken, made = ({str(m.name): m.amount for m in side if m.name not in self.boundary} for side in sides)
+        return Reaction(name, taken, made, self._sound(draft.law, law))
 
     def _mass_action(self, rate: Any, members: Iterable[Member]) -> Any:
         law = mass_action(rate, {str(m.name): m.amount for m in members})

@@ -88,7 +88,7 @@ def _statements(source: Source, tree: Tree[Token], draft: Draft) -> Iterator[Tre
         if child.data == "model":
             name = next(c for c in child.children if isinstance(c, Token) and c.type == "NAME")
             draft.name = str(name)
-            yield from (c for c in child.children[-1].children if isinstance(c, Tree))  # type: ignore[union-attr]
+            yield from (c for c in child.children[-1].children if isinstance(c, Tree))
         elif models and child.data not in {"function", "annotation"}:
             raise source.refusal(child, "this stands outside the model", "move it between model and end")
         else:
@@ -148,7 +148,7 @@ def _target(draft: Draft, target: Any) -> Token:
     if dollar is not None:
         draft.boundary.add(str(name))
         draft.species.setdefault(str(name), name)
-    return name  # type: ignore[no-any-return]
+    return name
 
 
 def _once(draft: Draft, book: dict[str, Any], name: Token, value: Any, what: str) -> None:
@@ -165,14 +165,14 @@ def _once(draft: Draft, book: dict[str, Any], name: Token, value: Any, what: str
 def _reaction(draft: Draft, tree: Tree[Token]) -> None:
     label, left, arrow, right, law, home = tree.children
     name, place = _label(draft, label)
-    sides = [_side(draft, side) for side in (left, right)]
+    reactants, products = _side(draft, left), _side(draft, right)
     home = home if home is not None else place
     if home is not None:
-        for member in (*sides[0], *sides[1]):
-            draft.homes_by_reaction[str(member.name)] = home  # type: ignore[assignment]
+        for member in (*reactants, *products):
+            draft.homes_by_reaction[str(member.name)] = home
     constants = _constants(draft.source, law, arrow)
     start = next(tokens(tree))
-    draft.reactions.append(ReactionDraft(start, name, *sides, law, constants))  # type: ignore[arg-type]
+    draft.reactions.append(ReactionDraft(start, name, reactants, products, law, constants))
 
 
 def _label(draft: Draft, label: Any) -> tuple[Token | None, Token | None]:
