@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,18 +49,18 @@ def net_data(net: Any) -> dict[str, Any]:
 
 def posterior_data(posterior: Posterior) -> dict[str, Any]:
     """A posterior for JSON: numbers, what was checked, where it came from."""
-    low, high = posterior.quantile([0.05, 0.95])
+    from kinetix.inference.checks import check_posterior
+    from kinetix.inference.summary import summarise
+
     return {
-        "parameters": {
-            name: {"mean": m, "sd": s, "low": a, "high": b, "prior": str(posterior.prior[name])}
-            for name, m, s, a, b in zip(posterior.names, posterior.mean(), posterior.sd(), low, high, strict=True)
-        },
-        "level": 0.9,
+        "parameters": summarise(posterior).as_dicts(),
+        "prior": {name: str(prior) for name, prior in posterior.prior.items()},
         "converged": posterior.converged,
         "complete": posterior.complete,
         "certified": posterior.certified,
         "corrected": posterior.corrected,
         "trusted": posterior.trusted,
+        "findings": check_posterior(posterior).as_dicts(),
         "diagnostics": posterior.diagnostics,
         "gate": posterior.gate,
         "likelihood": posterior.likelihood,
@@ -71,18 +70,14 @@ def posterior_data(posterior: Posterior) -> dict[str, Any]:
 
 
 def posterior_lines(posterior: Posterior) -> list[str]:
-    """A posterior as a table of text."""
-    low, high = posterior.quantile([0.05, 0.95])
-    width = max(9, *map(len, posterior.names))
-    lines = [f"{'parameter':<{width}}{'mean':>11}{'sd':>11}{'5 %':>11}{'95 %':>11}{'R-hat':>9}{'ESS':>8}"]
-    for name, m, s, a, b in zip(posterior.names, posterior.mean(), posterior.sd(), low, high, strict=True):
-        row = posterior.diagnostics.get(name, {})
-        ess = min(row.get("ess_bulk", math.nan), row.get("ess_tail", math.nan))
-        rhat = max(row.get("rhat", math.nan), row.get("rhat_nested", 0.0))
-        lines.append(f"{name:<{width}}{m:>11.4g}{s:>11.3g}{a:>11.4g}{b:>11.4g}{rhat:>9.4f}{ess:>8.0f}")
+    """A posterior as lines of text: warnings, numbers, the exact check, findings."""
+    from kinetix.inference.checks import check_posterior
+    from kinetix.inference.summary import summarise
+
+    lines = [str(summarise(posterior))]
     if posterior.gate is not None:
         lines.append("exact check: " + ", ".join(certificate_lines(posterior.gate)))
-    return lines
+    return lines + [str(finding) for finding in check_posterior(posterior) if finding.severity != "error"]
 
 
 def settings_data(solver: object) -> dict[str, Any]:

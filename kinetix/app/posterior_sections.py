@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinetix.inference.checks import check_posterior
 from kinetix.inference.predictive import predictive_check
 from kinetix.inference.priors import split_fixed
+from kinetix.inference.summary import summarise
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver, Solver
 from kinetix.space import StateSpace
@@ -29,6 +31,21 @@ LAWS = 60
 
 ALLOWED = 0.2
 """The shift of a posterior mean, in sd, that is small beside what the cells leave open."""
+
+STATISTICS = (
+    "parameter",
+    "R-hat",
+    "effective draws, centre",
+    "effective draws, tails",
+    "Monte Carlo error of the mean",
+)
+CHAINS = (
+    "R-hat compares chains that started far apart: 1 when they agree, and below 1.01 is asked. The effective sample "
+    "size says how many independent draws the chains are worth; 400 are asked."
+)
+
+DRAWN = ("KX204",)
+"""Findings that have a section of their own."""
 
 SHOWN_TIMES = 4
 """Times of the data that a predictive figure shows."""
@@ -52,11 +69,10 @@ def rates_section(
 ) -> Section:
     """The posterior in numbers and pairs; `exact` is drawn beside it, `truth` marked."""
     known = dict(truth or {})
-    low, high = posterior.quantile([0.05, 0.95])
-    rows = []
-    for i, (name, mean, sd) in enumerate(zip(posterior.names, posterior.mean(), posterior.sd(), strict=True)):
-        row = [name, float(mean), float(sd), f"{low[i]:.4g} to {high[i]:.4g}", str(posterior.prior[name])]
-        rows.append([*row, *([float(known[name])] if name in known else [""] if known else [])])
+    rows: list[list[Any]] = []
+    for r in summarise(posterior).rows:
+        row: list[Any] = [r.name, r.mean, r.sd, f"{r.q05:.4g} to {r.q95:.4g}", str(posterior.prior[r.name])]
+        rows.append([*row, known.get(r.name, "")] if known else row)
     head = ["parameter", "mean", "sd", "90 % of the posterior", "prior", *(["true value"] if known else [])]
     blocks = [table(head, rows)]
     if len(posterior.names) > 1:
@@ -66,28 +82,16 @@ def rates_section(
 
 def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Section:
     """Convergence of the chains, the gate of a net, the shift from the `exact` posterior where there is one."""
-    rows = [(name, *(float(row[key]) for key in STATISTICS)) for name, row in posterior.diagnostics.items()]
-    blocks: list[Html] = [note(*verdict(posterior)), heading("Chains")]
-    blocks.append(
-        prose(
-            "R-hat compares chains that started far apart: 1 when they agree, and below 1.01 is asked. The effective "
-            "sample size says how many independent draws the chains are worth; 400 are asked."
-        )
-    )
-    blocks.append(table(["parameter", *STATISTICS.values()], rows))
+    rows = [(r.name, r.rhat, r.ess_bulk, r.ess_tail, r.mcse) for r in summarise(posterior).rows]
+    blocks: list[Html] = [note(*verdict(posterior))]
+    found = [f for f in check_posterior(posterior) if f.code not in DRAWN]
+    blocks += [note(f"{f.element}: {f.reason}. {f.mend}.", "bad") for f in found]
+    blocks += [heading("Chains"), prose(CHAINS), table(STATISTICS, rows)]
     if posterior.gate is not None:
         blocks += _gate(posterior.gate)
     if exact is not None:
         blocks += _shift(posterior, exact)
     return Section("Can the rates be trusted?", tuple(blocks))
-
-
-STATISTICS = {
-    "rhat": "R-hat",
-    "ess_bulk": "effective draws, centre",
-    "ess_tail": "effective draws, tails",
-    "mcse": "Monte Carlo error of the mean",
-}
 
 
 def predictive_section(posterior: Posterior, solver: Solver, *, seed: int) -> Section:
@@ -148,8 +152,8 @@ def verdict(posterior: Posterior) -> tuple[str, Tone]:
 
 def cards(posterior: Posterior) -> tuple[Card, ...]:
     """The figures at the head of a page about a posterior."""
-    rhat = max(max(row["rhat"], row.get("rhat_nested", 0.0)) for row in posterior.diagnostics.values())
-    ess = min(min(row["ess_bulk"], row["ess_tail"]) for row in posterior.diagnostics.values())
+    rows = summarise(posterior).rows
+    rhat, ess = max(r.rhat for r in rows), min(min(r.ess_bulk, r.ess_tail) for r in rows)
     found = [
         Card(f"{posterior.data.cells:,}", f"cells, {', '.join(posterior.data.species)} counted"),
         Card(f"{rhat:.4f}", "largest R-hat; below 1.01 the chains agree", "good" if rhat < 1.01 else "bad"),
