@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,8 @@ class PredictiveCheck:
     `observed`, `low`, `high` (90 % of the new data sets), `z` (distance from their mean in their
     standard deviations) and `p_value` (two-sided) are [T, D, K]; NaN where a statistic is not defined.
     `shares_observed` [T, D, M] is the share of cells with each count from 0, `shares` [3, T, D, M]
-    the mean, 5 % and 95 % points of the new data sets.
+    the mean, 5 % and 95 % points of the new data sets. `replicated` [draws, cells, D] is one new data
+    set a draw, the cells in the order of the times.
     """
 
     times: Array
@@ -78,6 +79,7 @@ class PredictiveCheck:
     p_value: Array
     shares_observed: Array
     shares: Array
+    replicated: Counts
     replicates: int
     draws: int
 
@@ -120,11 +122,11 @@ def predictive_check(
     repeats = max(1, min(REPEATS, SAMPLES // (draws * max(1, data.cells))))
     laws = list(_laws(posterior, solver, draws, rng))
     tables = [_compared(posterior, k, [law[k] for law in laws], repeats, rng) for k in range(len(data.times))]
-    parts = [np.stack(part) for part in zip(*tables, strict=True)]
-    observed, low, high, z, p, shares_observed, shares = parts
+    *parts, replicated = zip(*tables, strict=True)
+    observed, low, high, z, p, shares_observed, shares = map(np.stack, parts)
     return PredictiveCheck(
         data.times, data.species, data.cells_at, observed, low, high, z, p, shares_observed,
-        np.moveaxis(shares, 1, 0), repeats * draws, draws,
+        np.moveaxis(shares, 1, 0), np.concatenate(replicated, axis=1), repeats * draws, draws,
     )  # fmt: skip
 
 
@@ -156,19 +158,20 @@ def _laws(posterior: Posterior, solver: Solver, draws: int, rng: np.random.Gener
 
 def _compared(
     posterior: Posterior, k: int, laws: list[Distribution], repeats: int, rng: np.random.Generator
-) -> tuple[Array, ...]:
-    """The comparison at one time: arrays [D, K] and shares [D, M], [3, D, M]."""
+) -> tuple[NDArray[Any], ...]:
+    """The comparison at one time: arrays [D, K], shares [D, M] and [3, D, M], one new data set a law."""
     cells = posterior.data.counts(k)
     n, width = len(cells), int(1.3 * posterior.data.largest.max()) + 6
-    made, shares = [], []
+    made, shares, first = [], [], []
     for law in laws:
         new = law.sample(repeats * n, rng=rng).reshape(repeats, n, -1)
+        first.append(new[0])
         made.append(statistics(new))
         shares.append(_shares(new, width))
     observed, new_ones = statistics(cells), np.concatenate(made)
     shown = np.concatenate(shares)
     bands = np.stack([shown.mean(axis=0), *np.quantile(shown, BAND, axis=0)])
-    return observed, *_placed(observed, new_ones), _shares(cells[None], width)[0], bands
+    return observed, *_placed(observed, new_ones), _shares(cells[None], width)[0], bands, np.stack(first)
 
 
 def _placed(observed: Array, made: Array) -> tuple[Array, Array, Array, Array]:

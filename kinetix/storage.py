@@ -61,9 +61,9 @@ def save_solution(solution: Solution, path: Path) -> None:
         "error": solution.error,
         "laws": len(solution.laws),
     }
-    text = json.dumps(header, default=_plain)
+    text = json.dumps(header, default=plain)
     data = xarray.Dataset({name: ([f"{name}_{i}" for i in range(a.ndim)], a) for name, a in arrays.items()})
-    data.attrs = {"format": FORMAT, "header": text, "digest": _digest(text, arrays)}
+    data.attrs = {"format": FORMAT, "header": text, "digest": digest_of(text, arrays)}
     with replacing(path) as temporary:
         data.to_netcdf(
             temporary, engine="h5netcdf", encoding={n: {"zlib": True} for n, a in arrays.items() if a.size > 512}
@@ -80,7 +80,7 @@ def load_solution(path: Path) -> Solution:
         if data.attrs.get("format") != FORMAT:
             raise CheckpointError(f"not a stored solution ({FORMAT})", file=str(path))
         text, arrays = str(data.attrs["header"]), {str(n): np.asarray(v.values) for n, v in data.data_vars.items()}
-        if _digest(text, arrays) != data.attrs.get("digest"):
+        if digest_of(text, arrays) != data.attrs.get("digest"):
             raise CheckpointError("the content does not match its digest", file=str(path), mend="make the file again")
         return _rebuilt(json.loads(text), arrays)
     except CheckpointError as problem:
@@ -125,7 +125,8 @@ def _stored(law: Distribution, meta: dict[str, Any]) -> dict[str, NDArray[Any]]:
     return {"draws": law.sample(DRAWS, rng=np.random.default_rng(0))}
 
 
-def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+def digest_of(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of a text and named arrays, their types and shapes included."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -134,7 +135,8 @@ def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A value that JSON does not know, as one that it does: for `json.dumps(default=...)`."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
