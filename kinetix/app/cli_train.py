@@ -74,7 +74,7 @@ def train(
             progress=progress,
         )
 
-    net = _watched(run, f"training for {network.name}", again, quiet=as_json)
+    net = _watched(run, f"training for {network.name}", again, output, quiet=as_json)
     return _trained(net, output, number)
 
 
@@ -86,17 +86,16 @@ def resume_command(arguments: list[str], seed: int) -> str:
     return shlex.join(["kinetix", *kept, "--resume"])
 
 
-def _watched(run: Callable[[Any], Any], title: str, again: str, *, quiet: bool) -> Any:
+def _watched(run: Callable[[Any], Any], title: str, again: str, output: Path, *, quiet: bool) -> Any:
     from .progress import shown
 
     try:
         with shown(title, quiet=quiet) as progress:
             return run(progress)
     except KeyboardInterrupt as stop:
-        folder = getattr(stop, "folder", None)
-        if folder is None:
+        if not any((output / "checkpoints").glob("step-*")):  # nothing was learned yet
             raise
-        told = KeyboardInterrupt(f"{folder}: stopped, everything so far is saved; go on with: {again}")
+        told = KeyboardInterrupt(f"{output}: stopped, everything so far is saved; go on with: {again}")
         told.exit_code = getattr(stop, "exit_code", 130)  # type: ignore[attr-defined]
         raise told from stop
 
