@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from .predictive import PredictiveCheck, predictive_check
 from .summary import Summary, summarise
 
 if TYPE_CHECKING:
+    import xarray
+
     from .observations import Observations
     from .priors import Prior
 
@@ -84,6 +87,12 @@ class Posterior:
             return np.full(self.log_density.size, 1 / self.log_density.size)
         return self.weights.ravel()
 
+    @property
+    def log_likelihood(self) -> Array:
+        """The log-likelihood that drove the chains, up to the constant of `log_density`: [C, n]."""
+        priors = [self.prior[name].log_density(self.draws[:, :, i]) for i, name in enumerate(self.names)]
+        return np.asarray(self.log_density - np.sum(priors, axis=0))
+
     def mean(self) -> Array:
         """Posterior means: [P]."""
         return np.asarray(self.flat_weights @ self.flat)
@@ -143,12 +152,33 @@ class Posterior:
         """The same posterior with more provenance."""
         return replace(self, meta={**self.meta, **entries})
 
+    # other forms -------------------------------------------------------------------------------------
+
+    def to_arviz(self) -> xarray.DataTree:
+        """The posterior as ArviZ has it, for its plots and statistics; see `archive.to_arviz`."""
+        from .archive import to_arviz
+
+        return to_arviz(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write draws, data, model and provenance to netCDF; `load` and `kinetix.open` read it back."""
+        from .archive import save_posterior
+
+        save_posterior(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Posterior:
+        """The posterior that `save` wrote: CheckpointError where the file is damaged or another's."""
+        from .archive import load_posterior
+
+        return load_posterior(Path(path))
+
 
 def _normalised(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
     w = np.asarray(weights, dtype=np.float64)
     if w.shape != shape or not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
         raise SettingError(f"weights are {list(shape)} numbers from 0 up with a positive sum", place="weights")
-    return np.asarray(w / w.sum())
+    return w if abs(w.sum() - 1) < 1e-12 else np.asarray(w / w.sum())  # a stored posterior keeps every bit
 
 
 def _weighted_quantile(values: Array, weights: Array, q: Array) -> Array:

@@ -1,0 +1,189 @@
+"""Posteriors for other tools and on disk: an ArviZ DataTree, and netCDF that holds all of it under a digest.
+
+The file is the DataTree (so ArviZ reads it) with one more group, `kinetix`, and a header, from which the
+very same Posterior is made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.errors import CheckpointError, KinetixError
+from kinetix.serial import network_from_json, network_to_json
+from kinetix.storage import digest_of, plain, replacing
+
+from .observations import Observations
+from .predictive import PredictiveCheck
+from .priors import from_table, to_table
+
+if TYPE_CHECKING:
+    import xarray
+
+    from .posterior import Posterior
+
+FORMAT = "kinetix-posterior-1"
+PRIOR_DRAWS = 1000
+DIMENSIONS = ("chain", "draw", "cell")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def to_arviz(posterior: Posterior) -> xarray.DataTree:
+    """The posterior in ArviZ's groups; names that are dimensions there (chain, draw, cell) get a trailing `_`.
+
+    `sample_stats` has lp and, where there are any, the importance weights; `log_likelihood` the
+    whole data's (one number a draw); `prior` 1,000 draws; `constant_data` the time of each cell;
+    `posterior_predictive`, where a predictive check was made, one new data set a draw.
+    """
+    from arviz_base import from_dict
+
+    data = posterior.data
+    names = {name: _safe(name) for name in (*posterior.names, *data.species)}
+    rng = np.random.default_rng(0)
+    stats = {"lp": posterior.log_density}
+    if posterior.weights is not None:
+        stats["weight"] = posterior.weights
+    cells = np.concatenate([data.counts(k) for k in range(len(data.times))])
+    groups: dict[str, Mapping[str, Any]] = {
+        "posterior": {names[n]: posterior.draws[:, :, i] for i, n in enumerate(posterior.names)},
+        "sample_stats": stats,
+        "log_likelihood": {"cells": posterior.log_likelihood},
+        "prior": {names[n]: posterior.prior[n].sample(rng, PRIOR_DRAWS)[None] for n in posterior.names},
+        "observed_data": {names[s]: cells[:, d] for d, s in enumerate(data.species)},
+        "constant_data": {"time": np.repeat(data.times, data.cells_at)},
+    }
+    if posterior.predictive is not None:
+        made = posterior.predictive.replicated
+        groups["posterior_predictive"] = {names[s]: made[None, :, :, d] for d, s in enumerate(data.species)}
+    dims = {**{names[s]: ["cell"] for s in data.species}, "time": ["cell"]}
+    attributes = {"/": {"creation_library": "kinetix", "model": posterior.network.name}}
+    return from_dict(groups, dims=dims, attrs=attributes)
+
+
+def save_posterior(posterior: Posterior, path: Path) -> None:
+    """Write everything to netCDF, whole or not at all."""
+    tree = to_arviz(posterior)
+    arrays = _arrays(posterior)
+    text = json.dumps(_header(posterior), default=plain)
+    tree["kinetix"] = _group(arrays)
+    tree.attrs |= {"format": FORMAT, "header": text, "digest": digest_of(text, arrays)}
+    coding = {
+        node.path: {str(name): {"zlib": True} for name, v in node.data_vars.items() if v.size > 512}
+        for node in tree.subtree
+    }
+    with replacing(path) as temporary:
+        tree.to_netcdf(temporary, engine="h5netcdf", encoding={k: v for k, v in coding.items() if v})
+
+
+def load_posterior(path: Path) -> Posterior:
+    """The posterior in a file made by `save_posterior`; damage of any kind is a CheckpointError."""
+    import xarray
+
+    try:
+        with xarray.open_datatree(path, engine="h5netcdf", decode_times=False) as file:
+            attributes = dict(file.attrs)
+            if attributes.get("format") != FORMAT:
+                raise CheckpointError(f"not a stored posterior ({FORMAT})", file=str(path))
+            arrays = {str(n): np.asarray(v.values) for n, v in file["kinetix"].to_dataset().data_vars.items()}
+        text = str(attributes["header"])
+        if digest_of(text, arrays) != attributes.get("digest"):
+            raise CheckpointError("the content does not match its digest", file=str(path), mend="make the file again")
+        return _rebuilt(json.loads(text), arrays)
+    except KinetixError as problem:
+        raise CheckpointError(problem.reason, file=str(path), mend=problem.mend) from problem
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise  # the system's own: missing, forbidden; h5py reports damage as an OSError without a number
+        raise CheckpointError(f"cannot be read as a stored posterior: {problem}", file=str(path)) from problem
+
+
+# inner ---------------------------------------------------------------------------------------------
+
+CHECK_ARRAYS = tuple(f.name for f in fields(PredictiveCheck) if f.name not in ("species", "replicates", "draws"))
+
+
+def _header(posterior: Posterior) -> dict[str, Any]:
+    check = posterior.predictive
+    return {
+        "names": list(posterior.names),
+        "prior": to_table(posterior.prior),
+        "network": network_to_json(posterior.network),
+        "species": list(posterior.data.species),
+        "source": posterior.data.source,
+        "notes": list(posterior.data.notes),
+        "digest of the cells": posterior.data.digest,
+        "likelihood": dict(posterior.likelihood),
+        "diagnostics": {name: dict(row) for name, row in posterior.diagnostics.items()},
+        "gate": None if posterior.gate is None else dict(posterior.gate),
+        "converged": posterior.converged,
+        "complete": posterior.complete,
+        "predictive": None if check is None else [check.replicates, check.draws],
+        "meta": dict(posterior.meta),
+    }
+
+
+def _arrays(posterior: Posterior) -> Arrays:
+    """Everything that is not in the header."""
+    data, check = posterior.data, posterior.predictive
+    states, repeats = zip(*data.rows, strict=True)
+    result: Arrays = {
+        "draws": posterior.draws,
+        "log_density": posterior.log_density,
+        "times": data.times,
+        "states": np.concatenate(states),
+        "repeats": np.concatenate(repeats),
+        "rows": np.array([len(r) for r in repeats]),
+    }
+    if posterior.weights is not None:
+        result["weights"] = posterior.weights
+    if check is not None:
+        result |= {f"check_{name}": getattr(check, name) for name in CHECK_ARRAYS}
+    return result
+
+
+def _group(arrays: Arrays) -> xarray.DataTree:
+    import xarray
+
+    data = xarray.Dataset({name: ([f"{name}_{i}" for i in range(a.ndim)], a) for name, a in arrays.items()})
+    return xarray.DataTree(data)
+
+
+def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
+    from .posterior import Posterior
+
+    species = tuple(header["species"])
+    ends = np.cumsum(arrays["rows"])[:-1]
+    rows = zip(np.split(arrays["states"], ends), np.split(arrays["repeats"], ends), strict=True)
+    data = Observations(species, arrays["times"], tuple(rows), header["source"], tuple(header["notes"]))
+    check = None
+    if header["predictive"] is not None:
+        replicates, draws = map(int, header["predictive"])
+        stored = {name: arrays[f"check_{name}"] for name in CHECK_ARRAYS}
+        check = PredictiveCheck(species=species, replicates=replicates, draws=draws, **stored)
+    return Posterior(
+        tuple(header["names"]),
+        arrays["draws"],
+        arrays["log_density"],
+        from_table(header["prior"]),
+        data,
+        network_from_json(header["network"]),
+        header["likelihood"],
+        header["diagnostics"],
+        header["gate"],
+        arrays.get("weights"),
+        bool(header["converged"]),
+        bool(header["complete"]),
+        check,
+        header["meta"],
+    )
+
+
+def _safe(name: str) -> str:
+    return f"{name}_" if name in DIMENSIONS else name
