@@ -1,0 +1,163 @@
+"""Opening an SBML text strictly: every complaint of libsbml and every unsupported construct is a refusal.
+
+libsbml repairs and ignores; here a read error, a consistency error, a package that changes the
+mathematics, or a construct without an exact meaning for molecule counts stops the reading, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import libsbml
+import sympy
+
+from kinetix.errors import ModelError, UnsupportedFeature
+
+from .sbml_formula import Formula
+from .sbml_math import Function, MathReader
+
+HARMLESS = frozenset({"layout", "render", "groups", "l3v2extendedmath"})
+"""Packages that are understood, or that say nothing about the mathematics."""
+_SKIPPED = (
+    libsbml.LIBSBML_CAT_UNITS_CONSISTENCY,
+    libsbml.LIBSBML_CAT_SBO_CONSISTENCY,
+    libsbml.LIBSBML_CAT_MODELING_PRACTICE,
+)
+"""Kinds of consistency that real models lack and that change no number."""
+
+
+def open_document(text: str) -> tuple[Any, MathReader]:
+    """The libsbml document of a text and a reader of its formulas; ModelError or UnsupportedFeature."""
+    document = libsbml.readSBMLFromString(text)
+    _require_known_packages(document)
+    _require_clean(document)
+    if document.getLevel() == 1:
+        raise UnsupportedFeature("SBML Level 1 is not read", mend="convert the file to Level 2 or 3")
+    model = document.getModel()
+    if model is None:
+        raise ModelError("the file contains no model")
+    _require_laws(document, model)
+    for place, what, mend in _unsupported(model):
+        raise UnsupportedFeature(what, place=place, mend=mend)
+    reader = MathReader(_functions(model))
+    _try_functions(reader)  # before libsbml expands them, which can take for ever
+    for category in _SKIPPED:
+        document.setConsistencyChecks(category, False)
+    document.checkConsistency()
+    _require_clean(document)
+    return document, reader
+
+
+def elements(listed: Any) -> Iterator[Any]:
+    """The members of a libsbml list."""
+    return (listed.get(i) for i in range(listed.size()))
+
+
+def _require_known_packages(document: Any) -> None:
+    unknown = [document.getUnknownPackagePrefix(i) for i in range(document.getNumUnknownPackages())]
+    known = [document.getPlugin(i).getPackageName() for i in range(document.getNumPlugins())]
+    needed = [name for name in known if name not in HARMLESS and document.getPkgRequired(name)]
+    needed += [prefix for prefix in unknown if prefix and document.getPackageRequired(_uri(document, prefix))]
+    if needed:
+        names = ", ".join(repr(name) for name in needed)
+        mend = "flatten the model first" if "comp" in needed else None
+        raise UnsupportedFeature(f"the model needs the SBML package {names}", place="package", mend=mend)
+
+
+def _uri(document: Any, prefix: str) -> str:
+    return str(document.getNamespaces().getURI(prefix))
+
+
+def _require_clean(document: Any) -> None:
+    """Refuse on the errors that libsbml has collected; warnings pass."""
+    faults = [document.getError(i) for i in range(document.getNumErrors())]
+    errors = [fault for fault in faults if fault.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
+    if not errors:
+        return
+    listed = "; ".join(dict.fromkeys(f"{_said(e)} [SBML {e.getErrorId()}]" for e in errors[:3]))
+    more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
+    line = errors[0].getLine()
+    raise ModelError(f"not valid SBML: {listed}{more}", place=f"line {line}" if line else None)
+
+
+def _said(error: Any) -> str:
+    """The short message, with the sentence that names the culprit where there is one."""
+    lines = [line.strip() for line in error.getMessage().splitlines() if line.strip()]
+    told = lines[-1] if len(lines) > 1 and not lines[-1].startswith("Reference") else ""
+    return " ".join(f"{error.getShortMessage()} {told}".split())[:300]
+
+
+def _require_laws(document: Any, model: Any) -> None:
+    for reaction in elements(model.getListOfReactions()):
+        law = reaction.getKineticLaw()
+        if law is not None and law.isSetMath():
+            continue
+        if document.getPlugin("fbc") is not None:
+            what = "a flux-balance model (package 'fbc') has no rates"
+            raise UnsupportedFeature(what, place=f"reaction {reaction.getId()!r}")
+        raise ModelError("has no kinetic law", place=f"reaction {reaction.getId()!r}", mend="give it a rate")
+
+
+def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
+    """Place, reason and mend of every construct that has no exact treatment here."""
+    for i, event in enumerate(elements(model.getListOfEvents())):
+        yield f"event {event.getId() or i + 1!r}", "events are not supported", "remove the event"
+    for rule in elements(model.getListOfRules()):
+        yield from _rule(model, rule)
+    for constraint in elements(model.getListOfConstraints()):
+        yield f"constraint {constraint.getId()!r}", "constraints are not supported", "remove the constraint"
+    if model.isSetConversionFactor():
+        yield "model", "conversion factors are not supported", "write amounts and laws in the same unit"
+    for species in elements(model.getListOfSpecies()):
+        if species.isSetConversionFactor():
+            place = f"species {species.getId()!r}"
+            yield place, "conversion factors are not supported", "write amounts and laws in the same unit"
+    for reaction in elements(model.getListOfReactions()):
+        yield from _reaction(model, reaction)
+
+
+def _rule(model: Any, rule: Any) -> Iterator[tuple[str, str, str | None]]:
+    name = rule.getVariable()
+    if rule.isAlgebraic():
+        yield "algebraic rule", "algebraic rules are not supported", "solve it for one variable"
+    elif rule.isRate():
+        yield f"rate rule of {name!r}", "rate rules are not supported", "write it as a reaction"
+    elif model.getCompartment(name) is not None:
+        yield f"rule of {name!r}", "a compartment whose size varies is not supported", "make the size constant"
+    elif model.getSpeciesReference(name) is not None:
+        yield f"rule of {name!r}", "a stoichiometry that varies is not supported", "make it a whole constant"
+
+
+def _reaction(model: Any, reaction: Any) -> Iterator[tuple[str, str, str | None]]:
+    place = f"reaction {reaction.getId()!r}"
+    if reaction.isSetFast() and reaction.getFast():
+        yield place, "fast reactions are not supported", "give it a large rate instead"
+    for reference in sides(reaction):
+        if reference.isSetStoichiometryMath():
+            yield place, f"the stoichiometryMath of {reference.getSpecies()!r} is not supported", "make it a number"
+        if reference.getId() and model.getInitialAssignment(reference.getId()) is not None:
+            yield place, f"the computed stoichiometry of {reference.getSpecies()!r} is not supported", None
+
+
+def sides(reaction: Any) -> Iterable[Any]:
+    """The species references of a reaction: reactants, then products."""
+    return (*elements(reaction.getListOfReactants()), *elements(reaction.getListOfProducts()))
+
+
+def _functions(model: Any) -> dict[str, Function]:
+    found: dict[str, Function] = {}
+    for definition in elements(model.getListOfFunctionDefinitions()):
+        name, body = definition.getId(), definition.getBody()
+        if body is None:
+            raise ModelError("has no formula", place=f"function {name!r}")
+        arguments = tuple(definition.getArgument(i).getName() for i in range(definition.getNumArguments()))
+        found[name] = Function(arguments, body)
+    return found
+
+
+def _try_functions(reader: MathReader) -> None:
+    """Write out every function once, so that a cycle or an explosion of calls is refused by name."""
+    for name, function in reader.functions.items():
+        free = {argument: Formula(sympy.Dummy(f"x{i}")) for i, argument in enumerate(function.arguments)}
+        reader.read(function.body, free, f"function {name!r}")

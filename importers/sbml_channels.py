@@ -1,0 +1,112 @@
+"""The reactions of an SBML file as channels of a stochastic model, and what was done to make them so.
+
+A reversible reaction with a net law becomes two channels (KX103); a power law k*X**2 for a reaction
+that consumes 2 X becomes k*X*(X - 1) (KX102), unless laws are to be taken verbatim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import sympy
+
+from kinetix.errors import UnsupportedFeature
+from kinetix.expressions import symbol
+from kinetix.findings import Finding
+from kinetix.network import Reaction
+
+from .sbml_reversible import ZERO, CannotSplitError, Splitter
+
+
+@dataclass(frozen=True)
+class Written:
+    """A reaction as the file has it: `law` in events per time at counts, `reversible` None where not said."""
+
+    name: str
+    reactants: Mapping[str, int]
+    products: Mapping[str, int]
+    law: sympy.Expr
+    reversible: bool
+    explicit: bool
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The channels made of one reaction and the findings about it."""
+
+    reactions: tuple[Reaction, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, falling: bool) -> Channels:
+    """One or two channels; `falling` asks for falling factorials in the place of powers.
+
+    Raises UnsupportedFeature (KX104) for a net law that cannot be taken apart.
+    """
+    forward = Reaction(written.name, written.reactants, written.products, written.law)
+    findings: list[Finding] = []
+    channels = [forward]
+    if written.reversible:
+        ahead, back = _split(written, splitter)
+        if back != ZERO:
+            backward = Reaction(reverse_name, written.products, written.reactants, back)
+            channels = [Reaction(written.name, written.reactants, written.products, ahead)] if ahead != ZERO else []
+            channels.append(backward)
+            reason = f"the net law {written.law} is run as two channels: forward {ahead}, backward {back}"
+            findings.append(Finding("KX103", "note", written.name, reason, "check that both parts are meant"))
+        elif written.explicit:
+            reason = f"is marked reversible, but its law {written.law} has no negative part: one channel"
+            findings.append(Finding("KX103", "note", written.name, reason))
+    if falling:
+        made = [_with_falling_powers(channel) for channel in channels]
+        findings += [finding for _, finding in made if finding is not None]
+        channels = [channel for channel, _ in made]
+    return Channels(tuple(channels), tuple(findings))
+
+
+def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr]:
+    place = f"reaction {written.name!r}"
+    try:
+        ahead, back = splitter.split(written.law)
+    except CannotSplitError as problem:
+        if splitter.is_never_negative(written.law):
+            return written.law, ZERO
+        reason = f"the net law {written.law} of a reversible reaction cannot be split: the sign of {problem} is unknown"
+        raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions") from problem
+    if back == ZERO or splitter.is_never_negative(written.law):
+        return written.law, ZERO
+    if not splitter.agrees(written.law, ahead, back):
+        reason = f"the law {written.law} falls into {ahead} and {back}, but not for all counts"
+        raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions")
+    for name in written.products:
+        if not splitter.vanishes(back, name):
+            reason = f"the backward part {back} of the net law {written.law} is not zero without {name!r}"
+            raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions")
+    return ahead, back
+
+
+def _with_falling_powers(reaction: Reaction) -> tuple[Reaction, Finding | None]:
+    law = falling_law(reaction.propensity, reaction.reactants)
+    if law == reaction.propensity:
+        return reaction, None
+    reason = f"the power law {reaction.propensity} is read as {law}: distinct molecules meet"
+    finding = Finding("KX102", "note", reaction.name, reason, "load with law='verbatim' to keep the power")
+    return Reaction(reaction.name, reaction.reactants, reaction.products, law, law=reaction.propensity), finding
+
+
+def falling_law(law: sympy.Expr, reactants: Mapping[str, int]) -> sympy.Expr:
+    """The law with X**m as X*(X - 1)*... for each X of which m >= 2 are consumed.
+
+    Only a bare power counts: each term must be X**m times what does not contain X.
+    """
+    for name, needed in _multiple(reactants):
+        x = symbol(name)
+        terms = [term.as_independent(x, as_Add=False) for term in sympy.Add.make_args(law)]
+        if all(power == x**needed for _, power in terms):
+            law = sympy.Add(*(rest * sympy.ff(x, needed) for rest, _ in terms))
+    return law
+
+
+def _multiple(reactants: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    return ((name, needed) for name, needed in reactants.items() if needed >= 2)
