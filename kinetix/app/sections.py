@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kinetix.errors import TruncationError
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.provenance import versions
@@ -54,7 +55,7 @@ def certificate_section(net: Any) -> Section:
     box = [(name, float(low), float(high)) for name, (low, high) in net.box.items()]
     blocks = [
         prose(
-            f"A {type(net).__name__} was trained over the box below, for times from {net.times[0]:g} to "
+            f"A {_kind(net)} was trained over the box below, for times from {net.times[0]:g} to "
             f"{net.times[1]:g}: {training.get('steps', 0)} steps in {training.get('cpu_seconds', 0.0):.0f} s of CPU; "
             f"teacher: {certificate.get('teacher', 'unknown')}."
         ),
@@ -95,7 +96,7 @@ def laws_section(net: Any, points: Sequence[Point], times: Sequence[float], exac
     panels: list[figures.Panel] = []
     curves, floors = {}, {}
     sampler = SSA(paths=FLOOR_PATHS)
-    name = type(net).__name__.removeprefix("Trained")
+    name = _kind(net)
     for point in points:
         problem = Problem.of(net.network, times, parameters=point.parameters)
         study = Study.of(problem, {EXACT: exact, name: net, TRAJECTORIES: sampler}, reference=EXACT, seed=seed)
@@ -134,6 +135,31 @@ def reproduce_section(commands: Sequence[str], facts: Mapping[str, Any]) -> Sect
         table(["what", "value"], rows),
     ]
     return Section("How to reproduce this page", tuple(blocks))
+
+
+def net_page(net: Any, exact: Solver, *, seed: int, commands: Sequence[str]) -> Page:
+    """The report of a trained net: its certificate, and its laws at three points of its box."""
+    t0, t1 = net.times
+    times = [t0 + (t1 - t0) * share for share in (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)]
+    shares = (("low", 0.2), ("middle", 0.5), ("high", 0.8)) if net.box else (("the one problem", 0.5),)
+    points = [Point(label, _inside(net, share)) for label, share in shares]
+    sections = [certificate_section(net)]
+    try:
+        sections.append(laws_section(net, points, times, exact, seed=seed))
+    except TruncationError as problem:
+        text = f"No exact law fits in memory to draw beside it ({problem.reason})."
+        sections.append(Section("The net against the exact law", (note(text),)))
+    sections += [model_section(net.network), reproduce_section(commands, {"fingerprint": net.network.fingerprint})]
+    certificate = net.certificate
+    cards = []
+    if "joint" in certificate:
+        joint = certificate["joint"]
+        good = joint["mean"] < joint["floor"]
+        cards.append(Card(f"{joint['mean']:.4f}", "mean Hellinger distance to exact laws", "good" if good else "bad"))
+        cards.append(Card(f"{joint['floor']:.4f}", f"the floor of {TRAJECTORIES}"))
+    cards.append(Card(f"{certificate['training']['cpu_seconds']:.0f} s", "of CPU for the training"))
+    title = f"{_kind(net)} for {net.network.name}"
+    return Page(title, f"trained over {', '.join(net.box) or 'time'}", tuple(cards), tuple(sections), FOOTER)
 
 
 def study_page(study: Study) -> Page:
@@ -184,6 +210,15 @@ def study_page(study: Study) -> Page:
         (Section("Distances", blocks), model_section(network), reproduce_section((), facts)),
         FOOTER,
     )
+
+
+def _kind(net: Any) -> str:
+    return type(net).__name__.removeprefix("Trained")
+
+
+def _inside(net: Any, share: float) -> dict[str, float]:
+    """The parameters that lie at the same share of every side of the training box."""
+    return {n: low + share * (high - low) for n, (low, high) in net.box.items() if n in net.network.theta_names}
 
 
 def _panels(study: Study, title: str, name: str) -> list[figures.Panel]:

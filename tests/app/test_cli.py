@@ -44,7 +44,7 @@ def refused(result: tuple[int, str, str], *words: str, code: int = 2) -> None:
         assert word in err, err
 
 
-VERBS = ["inspect", "check", "convert", "solve", "train", "infer", "compare", "solvers", "doctor"]
+VERBS = ["inspect", "check", "convert", "solve", "train", "infer", "compare", "report", "solvers", "doctor"]
 
 # the front ------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from kinetix.app import figures
 from kinetix.app.describe import certificate_lines
 from kinetix.app.progress import detail, shown
 from kinetix.app.report import Card, Page, Section, code, heading, note, picture, prose, table
-from kinetix.app.sections import Point, certificate_section, laws_section, model_section, reproduce_section
+from kinetix.app.sections import Point, certificate_section, laws_section, model_section, net_page, reproduce_section
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
 
 HOSTILE = '<script>alert("x")</script>&"\'$\\frac{1}{0}$\x00'
@@ -106,6 +106,13 @@ def test_a_net_is_drawn_beside_the_exact_law_and_its_floor(net: object) -> None:
     section = laws_section(net, points, [0.5, 2.0], kx.FSP(), seed=1)
     assert sum(block.count("<img") for block in section.blocks) == 2
     assert "k = 7" in section.blocks[0]
+
+
+def test_a_page_about_a_net_stands_alone(net: object, tmp_path: Path) -> None:
+    net_page(net, kx.FSP(), seed=1, commands=["kinetix report net/"]).write(tmp_path / "net.html")
+    text = (tmp_path / "net.html").read_text()
+    assert text.count("<img") == 3
+    assert "MET for dimer" in text
 
 
 def test_progress_is_quiet_when_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
