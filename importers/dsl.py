@@ -24,10 +24,10 @@ from kinetix.errors import KinetixError, ModelError, SettingError
 from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
 
-from .dsl_functions import CONSTANTS
 from .dsl_math import Formulas, Term, constant, names_of
 from .dsl_statements import Draft, Member, ReactionDraft, gather
 from .dsl_syntax import MAX_CHARACTERS, parse_tree
+from .dsl_words import CONSTANTS
 
 MAX_LAW = 20_000
 """The most pieces that a law may have once the rules are written into it."""
@@ -75,9 +75,10 @@ class _Assembly:
         species = [Species(s, self._count(s), self._home(s)) for s in counted]
         others = [n for n in (*draft.values, *draft.declared) if n not in draft.species and n not in draft.rules]
         parameters = [Parameter(n, self._value(n)) for n in dict.fromkeys(others) if n not in self.compartments]
-        constants = [Parameter(c, self._value(c), "compartment") for c in self.compartments]
-        boundary = (s for s in draft.species if s in self.boundary and s not in draft.rules)
-        constants += [Parameter(s, self._count(s), "boundary") for s in boundary]
+        fixed = {s: token for s, token in draft.species.items() if s in self.boundary and s not in draft.rules}
+        places = {**self.compartments, **fixed}
+        in_order = sorted(places, key=lambda n: (places[n].line, places[n].column))
+        constants = [Parameter(n, self._value(n), "boundary" if n in fixed else "compartment") for n in in_order]
         self._refuse_concentrations(counted, {c.name: c.value for c in constants})
         return ReactionNetwork(
             species,

@@ -17,10 +17,10 @@ from lark import Token, Tree
 
 from kinetix.expressions import TIME, number
 
-from .dsl_functions import CONSTANTS, FUNCTIONS, PIECEWISE
-from .dsl_syntax import MAX_DEPTH, Source
+from .dsl_source import Source
+from .dsl_syntax import MAX_DEPTH
+from .dsl_words import CONSTANTS, FUNCTIONS, MASS_ACTION, PIECEWISE
 
-MASS_ACTION = "mass_action"
 MAX_STEPS = 200_000
 """Pieces of formulas that one file may hold after its functions are written out."""
 MAX_EXPONENT = 1000

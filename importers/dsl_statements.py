@@ -14,8 +14,9 @@ from lark import Token, Tree
 
 from kinetix.errors import ModelError
 
-from .dsl_math import MASS_ACTION, Definition, arguments_of
-from .dsl_syntax import Source, tokens
+from .dsl_math import Definition, arguments_of
+from .dsl_source import Source, tokens
+from .dsl_words import MASS_ACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ def _amount(source: Source, written: Token | None) -> int:
     if written is None:
         return 1
     value = float(written)
-    if value < 1 or not value.is_integer() or value > 1e6:
+    if value < 1 or not value.is_integer() or value > 2**53:
         raise source.refusal(written, f"the stoichiometry {written!s} is not a whole number from 1", "count molecules")
     return int(value)
 

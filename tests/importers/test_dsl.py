@@ -11,7 +11,7 @@ from kinetix.compiler import compile_network
 from kinetix.errors import KinetixError, ModelError, UnsupportedFeature
 from kinetix.expressions import TIME, symbol
 from kinetix.importers import parse
-from kinetix.importers.dsl_functions import FUNCTIONS
+from kinetix.importers.dsl_words import FUNCTIONS
 from kinetix.network import ReactionNetwork
 
 X, Y, K = symbol("X"), symbol("Y"), symbol("k")

@@ -1,6 +1,6 @@
-"""The functions and constants that a formula of the reaction language may use.
+"""The words of the reaction language, and the functions and constants that its formulas may use.
 
-Names and meanings are those of Antimony (SBML Level 3 formulas): `ln` is the natural logarithm,
+Functions mean what they mean in Antimony (SBML Level 3 formulas): `ln` is the natural logarithm,
 `log` and `log10` are the logarithm to base 10, `log(b, x)` that to base b. One name is added,
 `mod(a, b)` = a - b*floor(a/b), and none is evaluated as text.
 """
@@ -14,6 +14,13 @@ from typing import Any
 
 import sympy
 
+WORDS = (
+    *("model", "module", "function", "end", "species", "compartment"),
+    *("const", "var", "substanceOnly", "in", "at", "time"),
+)
+"""The words of the language: no element can be called so."""
+
+MASS_ACTION = "mass_action"
 PIECEWISE = "piecewise"
 
 CONSTANTS: Mapping[str, tuple[Any, float | bool]] = {
