@@ -5,14 +5,14 @@ Sums and products are written flat, since sympy would multiply 2*(x + y) out whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import Any
 
 import sympy
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.expressions import TIME
+from kinetix.expressions import TIME, symbol
 
 _FUNCTIONS = {
     sympy.exp: "exp",
@@ -63,11 +63,12 @@ class _Binding(IntEnum):
 
 
 class FormulaWriter:
-    """Writes expressions whose symbols are called as `names` says."""
+    """Writes expressions whose symbols are called as `names` says; in products, `rates` come first."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, names: Mapping[str, str], rates: Collection[str] = ()) -> None:
         self._names = names
         self._taken = set(names.values())
+        self._rates = {symbol(name) for name in rates}
 
     def text(self, expression: Any) -> str:
         """The formula of an expression."""
@@ -120,7 +121,7 @@ class FormulaWriter:
         if size.is_Rational and size.q != 1:
             below.append(_number(sympy.Integer(size.q))[0])
             size = sympy.Integer(size.p)
-        above.sort(key=lambda f: isinstance(f, sympy.Add))
+        above.sort(key=lambda f: (isinstance(f, sympy.Add), f not in self._rates))
         factors = [self._within(factor, _Binding.POWER) for factor in above]
         if size != 1 or not factors or (sign and isinstance(above[0], sympy.Add)):
             factors.insert(0, _number(size)[0])

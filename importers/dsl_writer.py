@@ -23,7 +23,7 @@ def to_text(network: ReactionNetwork) -> str:
     elements = [*network.species_names, *network.theta_names, *network.variables]
     names = _renamed(elements)
     reactions = _renamed([reaction.name for reaction in network.reactions])
-    formulas = FormulaWriter(names)
+    formulas = FormulaWriter(names, network.theta_names)
     sections = [
         _constants(network, names),
         [_species(species, network, names) for species in network.species],
@@ -84,7 +84,7 @@ def _home(species: Species, constants: Iterable[Parameter]) -> Parameter | None:
 
 def _reaction(reaction: Reaction, name: str, names: Mapping[str, str], formulas: FormulaWriter) -> str:
     sides = (_side(reaction, side, names) for side in (reaction.reactants, reaction.products))
-    arrow = " -> ".join(sides).strip()
+    arrow = " -> ".join(sides).lstrip()
     return f"{name}: {arrow}; {formulas.text(reaction.propensity)}"
 
 

@@ -53,8 +53,9 @@ _EXACT = 2**53
 
 @dataclass
 class MathWriter:
-    """Makes libsbml nodes; `reals` collects the real numbers made, in the order they will be printed."""
+    """Makes libsbml nodes, `rates` first in products; `reals` collects the real numbers made, in document order."""
 
+    rates: frozenset[str] = frozenset()
     reals: list[float] = field(default_factory=list)
 
     def node(self, expression: sympy.Basic) -> Any:
@@ -118,7 +119,7 @@ class MathWriter:
             return self._apply(libsbml.AST_MINUS, [_times(-expression.args[0], expression.args[1:])])
         above: list[sympy.Basic] = []
         below: list[sympy.Basic] = []
-        for factor in expression.args:
+        for factor in sorted(expression.args, key=self._place):
             if isinstance(factor, sympy.Rational) and factor.q != 1:
                 above += [sympy.Integer(factor.p)] if factor.p != 1 else []
                 below.append(sympy.Integer(factor.q))
@@ -129,6 +130,10 @@ class MathWriter:
         if not below:
             return self._many(above)
         return _apply(libsbml.AST_DIVIDE, [self._many(above), self._many(below)])
+
+    def _place(self, factor: sympy.Basic) -> int:
+        """Numbers, then rate constants, then the rest, as k*X*(X - 1) is commonly written."""
+        return 0 if factor.is_Number else 1 if factor.is_Symbol and factor.name in self.rates else 2
 
     def _many(self, factors: Sequence[sympy.Basic]) -> Any:
         if len(factors) == 1:

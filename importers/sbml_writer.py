@@ -44,7 +44,7 @@ def to_string(network: ReactionNetwork) -> str:
     _require_ids(network)
     document = libsbml.SBMLDocument(3, 2)
     model = document.createModel()
-    writer = MathWriter()
+    writer = MathWriter(frozenset(network.theta_names))
     used = {*network.species_names, *network.theta_names, *network.variables}
     home = _unique("compartment", used)
     _head(model, network, home, used)
