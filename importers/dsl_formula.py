@@ -100,7 +100,7 @@ class FormulaWriter:
     def _sum(self, e: sympy.Add) -> str:
         """Terms with a plus first, numbers after names: M - 1, 1 - G."""
         terms = sorted(e.args, key=lambda t: (_is_negative(t), bool(t.is_Number)))
-        parts = []
+        parts: list[str] = []
         for term in terms:
             negative = _is_negative(term) and bool(parts)
             text = self._within(-term if negative else term, _Binding.PRODUCT)

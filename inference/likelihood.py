@@ -90,9 +90,7 @@ class Likelihood:
         Vectors outside a net's box are refused by the net.
         """
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
-        full = np.tile(self.problem.theta, (len(values), 1))
-        full[:, self._positions] = values
-        later = iter(self._solved(full))
+        later = iter(self._solved(self._full(values)))
         result = [
             np.tile(self._log_start(counts), (len(values), 1)) if t == 0 else next(later)
             for t, (counts, _) in zip(self.data.times, self.data.rows, strict=True)
@@ -100,6 +98,10 @@ class Likelihood:
         for log_p in result:
             self._refuse_nonsense(log_p, values)
         return result
+
+    def at(self, theta: ArrayLike) -> Problem:
+        """The problem under one parameter vector, in the order of `names`: [P]."""
+        return replace(self.problem, theta=self._full(np.atleast_2d(np.asarray(theta, dtype=np.float64)))[0])
 
     def inside(self, thetas: ArrayLike) -> NDArray[np.bool_]:
         """Whether parameter vectors lie in the net's box: [B, P] -> [B]; all do for solvers without a box."""
@@ -164,6 +166,12 @@ class Likelihood:
             )
 
     # inner ---------------------------------------------------------------------------------------
+
+    def _full(self, values: Array) -> Array:
+        """All parameters of the model, those sampled set to `values`: [B, P] -> [B, all]."""
+        result = np.tile(self.problem.theta, (len(values), 1))
+        result[:, self._positions] = values
+        return result
 
     @cached_property
     def _positions(self) -> list[int]:

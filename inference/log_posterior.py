@@ -51,7 +51,7 @@ class LogPosterior:
         thetas = self.constrained(values)
         base = self.log_prior(thetas)
         possible = np.isfinite(base) & np.isfinite(thetas).all(axis=1)
-        base[possible] += self._log_jacobian(values[possible])
+        base[possible] += self.log_jacobian(values[possible])
         if np.isnan(base).any():
             b = int(np.argmax(np.isnan(base)))
             raise RunError(f"the prior density is not a number at {self._told(thetas[b])}", place="prior")
@@ -81,7 +81,8 @@ class LogPosterior:
         """Independent draws of the prior, unconstrained: [n, P]."""
         return self.unconstrained(np.stack([self.prior[name].sample(rng, n) for name in self.names], axis=-1))
 
-    def _log_jacobian(self, u: Array) -> Array:
+    def log_jacobian(self, u: Array) -> Array:
+        """Log-volume of the parameters' own units at unconstrained vectors: [B, P] -> [B]."""
         return np.asarray(np.sum([self.prior[n].log_jacobian(u[:, i]) for i, n in enumerate(self.names)], axis=0))
 
     def _told(self, theta: Array) -> str:

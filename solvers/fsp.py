@@ -36,7 +36,8 @@ class FSP:
 
     `leak` is the probability that may be lost by the last time; `max_states` the largest window;
     `caps` the largest count of species by name, which fixes their faces; `max_work` the largest
-    number of additions in one integration (about 1e9 a second, so two minutes by default); `threads` for batches of parameter vectors.
+    number of additions in one integration (about 1e9 a second, so two minutes by default); `threads`
+    for batches of parameter vectors.
     """
 
     leak: float = 1e-9

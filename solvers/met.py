@@ -43,6 +43,7 @@ from .net_law import NetLaw
 from .net_window import choose
 from .observed import log_prob_observed
 from .run_folder import RunFolder
+from .sealed import weights_digest
 from .teachers import Course, Plan
 from .training import Budget, Progress, Record, Settings, seeded, train
 
@@ -289,6 +290,11 @@ class TrainedMET:
     def weights(self) -> Mapping[str, Tensor]:
         """The weights by name."""
         return dict(self.net.state_dict())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights, as the manifest on disk has it."""
+        return weights_digest(self.weights())
 
     # inner -------------------------------------------------------------------------------------
 

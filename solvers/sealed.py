@@ -85,6 +85,11 @@ def pack(tensors: Mapping[str, Tensor]) -> bytes:
     return bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors: the same for a net in memory and for its weights file."""
+    return _sha(pack(tensors))
+
+
 def unpack(data: bytes, file: str) -> dict[str, Tensor]:
     """The tensors of `pack`; NaN or infinite entries are refused."""
     try:

@@ -46,6 +46,7 @@ from .observed import log_prob_observed
 from .path_teacher import PathTeacher, Subjects
 from .recurrent import Recurrent
 from .run_folder import RunFolder
+from .sealed import weights_digest
 from .stepping import Steps, steps
 from .training import Budget, Progress, Record, Settings, seeded, threads, train
 
@@ -368,6 +369,11 @@ class TrainedVAN:
     def weights(self) -> Mapping[str, Tensor]:
         """The weights by name."""
         return dict(self.net.state_dict())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights, as the manifest on disk has it."""
+        return weights_digest(self.weights())
 
 
 def _subjects(network: ReactionNetwork, times: tuple[float, float]) -> Subjects:

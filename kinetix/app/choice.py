@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,21 @@ def solver_of(choice: Solver | type | str | Path, settings: Mapping[str, Any] | 
 def require_settings(kind: type, settings: Mapping[str, Any]) -> None:
     """Refuse names that are not settings of the dataclass `kind`."""
     known = [f.name for f in dataclasses.fields(kind) if f.init] if dataclasses.is_dataclass(kind) else []
+    _require_known(settings, known, kind.__name__)
+
+
+def require_arguments(verb: Callable[..., Any], settings: Mapping[str, Any], *, place: str) -> None:
+    """Refuse names that are not keyword arguments of the function `verb`."""
+    parameters = inspect.signature(verb).parameters.values()
+    _require_known(settings, [p.name for p in parameters if p.kind is p.KEYWORD_ONLY], place)
+
+
+def _require_known(settings: Mapping[str, Any], known: list[str], place: str) -> None:
     for name in settings:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
-            raise SettingError(f"unknown setting {name!r}", place=kind.__name__, mend=mend)
+            raise SettingError(f"unknown setting {name!r}", place=place, mend=mend)
 
 
 def seed_of(seed: int | None) -> int:

@@ -19,7 +19,7 @@ from kinetix.problem import Problem
 from kinetix.solution import Solution
 from kinetix.solver import Solver
 
-from .choice import seed_of, solver_of
+from .choice import require_arguments, seed_of, solver_of
 
 if TYPE_CHECKING:
     from kinetix.inference.observations import Observations
@@ -81,30 +81,32 @@ def infer(
     *,
     prior: Mapping[str, Any],
     likelihood: Solver | str = "fsp",
-    exact: Solver | str | None = None,
+    exact: Solver | str | None = "auto",
     seed: int | None = None,
     **settings: Any,
 ) -> Posterior:
     """The posterior of the parameters in `prior` given the cells in `data`.
 
-    `likelihood` is a solver that weighs counts, its name, or the folder of a trained net; `exact`
-    (another solver) checks and corrects a net. `settings` go to the sampler (see
-    `kinetix.inference.sampling.infer`).
+    `likelihood` is a solver that weighs counts, its name, or the folder of a trained net. `exact`
+    (another solver) checks and corrects it: "auto" is FSP for a net, where FSP can answer, and nothing
+    for a solver that is exact itself; None leaves a net unchecked, and the posterior says so.
+    `settings` go to the sampler (see `kinetix.inference.sampling.infer`).
     """
     from kinetix.inference import sampling
 
-    number = seed_of(seed)
-    judge = None if exact is None else solver_of(exact)
+    number, weigher = seed_of(seed), solver_of(likelihood)
+    require_arguments(sampling.infer, settings, place="infer")
+    judge = _judge(exact, weigher)
     posterior: Posterior = sampling.infer(
         network,
         data,
         prior=prior,
-        likelihood=solver_of(likelihood),
+        likelihood=weigher,
         exact=judge,
         rng=np.random.default_rng(number),
         **settings,
     )
-    return posterior
+    return posterior.with_meta(seed=number)
 
 
 def compare(
@@ -149,6 +151,13 @@ def open(path: str | Path) -> Any:  # noqa: A001 - the public name
     from kinetix.inference.posterior import Posterior
 
     return Posterior.load(place)
+
+
+def _judge(exact: Solver | str | None, weigher: Solver) -> Solver | None:
+    """The exact solver that a likelihood is held against: see `infer`."""
+    if exact == "auto":
+        return solver_of("fsp") if hasattr(weigher, "box") else None
+    return None if exact is None else solver_of(exact)
 
 
 def _format(path: Path) -> str:
