@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from kinetix.errors import KinetixError, ModelError, SettingError, UnsupportedFeature
-from kinetix.expressions import number
 from kinetix.findings import Finding
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 
@@ -29,8 +28,10 @@ from .sbml_symbols import Symbols, symbols_of
 from .sbml_units import substance_of
 from .sbml_writer import NAMESPACE
 
-_WHOLE = 1e-9
-"""Relative distance from a whole number that is taken for rounding: 0.1 * 30 is 3 molecules."""
+_WHOLE = 1e-12
+"""Relative distance from a whole number that is the arithmetic's own rounding: 0.1 * 30 is 3 molecules."""
+_NEAREST = 0.01
+"""Largest part of a count that goes when moles or concentrations are turned into whole molecules."""
 
 
 def read(path: Path, *, law: str = "auto", scale: float | None = None) -> ReactionNetwork:
@@ -78,7 +79,7 @@ class _Build:
             name=name or self.path.stem,
             constants=self._constants,
             variables=self.symbols.variables,
-            report=[*self._moles(), *findings],
+            report=[*self._moles(), *self._rounded(), *findings],
             source=self.path.name,
         )
 
@@ -121,20 +122,30 @@ class _Build:
         substance = substance_of(self.model, item)
         if self.scale is None and substance.declared and substance.molecules != 1:
             raise UnsupportedFeature(
-                f"amounts are declared in {substance.word}, not in molecules (KX107)",
+                f"amounts are declared in units of {substance.word}, not in molecules (KX107)",
                 place=place,
-                mend=f"load with scale={_factor(substance.molecules)}, the molecules in one {substance.word}",
+                mend=f"load with scale={_factor(substance.molecules)}, the molecules in one unit",
             )
-        if abs(count - whole) > _WHOLE * max(1.0, abs(count)):
+        if self._is_broken(count) and (self.scale is None or abs(count - whole) > _NEAREST * count):
             factor = _factor(None if substance.declared else substance.molecules)
-            raise UnsupportedFeature(
-                f"starts at {count!r}, which is not a whole count (KX106)",
-                place=place,
-                mend=f"load with scale={factor}, the molecules in one unit, or set whole initial counts",
-            )
+            other = f"load with scale={factor}, the molecules in one unit, or " if self.scale is None else ""
+            reason = f"starts at {count!r}, which is not a whole count (KX106)"
+            raise UnsupportedFeature(reason, place=place, mend=f"{other}set a whole initial count")
         if whole < 0:
             raise ModelError(f"starts at {count!r}", place=place, mend="give a count >= 0")
         return Species(name, whole, None if home == self._home else home)
+
+    @staticmethod
+    def _is_broken(count: float) -> bool:
+        return abs(count - round(count)) > max(1e-9, _WHOLE * abs(count))
+
+    def _rounded(self) -> Iterator[Finding]:
+        """KX106 for each start that a `scale` does not make whole: the nearest count is taken."""
+        for name in (item.getId() for item in self._counted):
+            count = self.start.amounts[name] * (self.scale or 1.0)
+            if self._is_broken(count):
+                reason = f"starts at {count:.12g} molecules; the nearest whole count, {round(count)}, is taken"
+                yield Finding("KX106", "warning", name, reason, "set whole initial counts to choose otherwise")
 
     def _moles(self) -> Iterator[Finding]:
         """KX107 once, where Level 2 is silent and so would mean moles."""
@@ -169,8 +180,6 @@ class _Build:
     def _written(self, element: Any, counted: set[str]) -> Written:
         name = element.getId()
         law = self.symbols.law(element)
-        if self.scale is not None:
-            law = number(self.scale) * law
         if self._marked is not None and element.getName():
             name = element.getName()
         return Written(
@@ -179,7 +188,7 @@ class _Build:
             _side(element, element.getListOfProducts(), counted),
             law,
             reversible=element.getReversible(),
-            explicit=element.isSetReversible(),
+            explicit=element.getLevel() > 2,
         )
 
 

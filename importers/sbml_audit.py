@@ -85,7 +85,7 @@ def _said(error: Any) -> str:
     """The short message, with the sentence that names the culprit where there is one."""
     lines = [line.strip() for line in error.getMessage().splitlines() if line.strip()]
     told = lines[-1] if len(lines) > 1 and not lines[-1].startswith("Reference") else ""
-    return " ".join(f"{error.getShortMessage()} {told}".split())[:300]
+    return " ".join(f"{error.getShortMessage().rstrip('.')}{': ' if told else ''}{told.rstrip('.')}".split())[:300]
 
 
 def _require_laws(document: Any, model: Any) -> None:
@@ -103,10 +103,12 @@ def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
     """Place, reason and mend of every construct that has no exact treatment here."""
     for i, event in enumerate(elements(model.getListOfEvents())):
         yield f"event {event.getId() or i + 1!r}", "events are not supported", "remove the event"
+    references = {reference.getId() for r in elements(model.getListOfReactions()) for reference in sides(r)}
     for rule in elements(model.getListOfRules()):
-        yield from _rule(model, rule)
-    for constraint in elements(model.getListOfConstraints()):
-        yield f"constraint {constraint.getId()!r}", "constraints are not supported", "remove the constraint"
+        yield from _rule(model, rule, references)
+    for i, constraint in enumerate(elements(model.getListOfConstraints())):
+        place = f"constraint {constraint.getId() or i + 1!r}"
+        yield place, "constraints are not supported", "remove the constraint"
     if model.isSetConversionFactor():
         yield "model", "conversion factors are not supported", "write amounts and laws in the same unit"
     for species in elements(model.getListOfSpecies()):
@@ -117,7 +119,7 @@ def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
         yield from _reaction(model, reaction)
 
 
-def _rule(model: Any, rule: Any) -> Iterator[tuple[str, str, str | None]]:
+def _rule(model: Any, rule: Any, references: set[str]) -> Iterator[tuple[str, str, str | None]]:
     name = rule.getVariable()
     if rule.isAlgebraic():
         yield "algebraic rule", "algebraic rules are not supported", "solve it for one variable"
@@ -125,7 +127,7 @@ def _rule(model: Any, rule: Any) -> Iterator[tuple[str, str, str | None]]:
         yield f"rate rule of {name!r}", "rate rules are not supported", "write it as a reaction"
     elif model.getCompartment(name) is not None:
         yield f"rule of {name!r}", "a compartment whose size varies is not supported", "make the size constant"
-    elif model.getSpeciesReference(name) is not None:
+    elif name in references:
         yield f"rule of {name!r}", "a stoichiometry that varies is not supported", "make it a whole constant"
 
 

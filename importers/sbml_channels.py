@@ -21,7 +21,10 @@ from .sbml_reversible import ZERO, CannotSplitError, Splitter
 
 @dataclass(frozen=True)
 class Written:
-    """A reaction as the file has it: `law` in events per time at counts, `reversible` None where not said."""
+    """A reaction as the file has it: `law` in events per time at counts.
+
+    Where `reversible` may be no more than Level 2's default it is not `explicit`.
+    """
 
     name: str
     reactants: Mapping[str, int]
@@ -54,10 +57,19 @@ def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, fall
             channels = [Reaction(written.name, written.reactants, written.products, ahead)] if ahead != ZERO else []
             channels.append(backward)
             reason = f"the net law {written.law} is run as two channels: forward {ahead}, backward {back}"
-            findings.append(Finding("KX103", "note", written.name, reason, "check that both parts are meant"))
+            mend = "check that both parts are meant"
+            if written.explicit:
+                findings.append(Finding("KX103", "note", written.name, reason, mend))
+            else:
+                mend += '; if not, say reversible="false" in the file'
+                findings.append(Finding("KX103", "warning", written.name, reason, mend))
         elif written.explicit:
             reason = f"is marked reversible, but its law {written.law} has no negative part: one channel"
             findings.append(Finding("KX103", "note", written.name, reason))
+    elif _is_net(written, splitter):
+        reason = f"is marked irreversible, but its law {written.law} is a net rate: one channel, and a run stops"
+        mend = 'say reversible="true" in the file to have two channels'
+        findings.append(Finding("KX103", "warning", written.name, f"{reason} where it is negative", mend))
     if falling:
         made = [_with_falling_powers(channel) for channel in channels]
         findings += [finding for _, finding in made if finding is not None]
@@ -84,6 +96,20 @@ def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr
             reason = f"the backward part {back} of the net law {written.law} is not zero without {name!r}"
             raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions")
     return ahead, back
+
+
+def _is_net(written: Written, splitter: Splitter) -> bool:
+    """Whether the law is forward minus backward, each zero without what it would consume."""
+    if not (written.reactants and written.products):
+        return False
+    try:
+        ahead, back = splitter.split(written.law)
+    except CannotSplitError:
+        return False
+    if ZERO in (ahead, back) or splitter.is_never_negative(written.law):
+        return False
+    consumed = ((ahead, written.reactants), (back, written.products))
+    return all(splitter.vanishes(part, name) for part, names in consumed for name in names)
 
 
 def _with_falling_powers(reaction: Reaction) -> tuple[Reaction, Finding | None]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy
 
+from kinetix.errors import ModelError
 from kinetix.expressions import number, symbol
 
 from .sbml_audit import elements, sides
@@ -21,6 +22,9 @@ from .sbml_math import MathReader, names_used
 from .sbml_start import Start, definitions, in_order, is_amount, local_values, names_used_by, reactions_used
 
 Names = dict[str, Formula]
+
+_SCALE = sympy.Dummy("scale", positive=True)
+"""Stands for the molecules in a unit until a formula is whole, so that they cancel without rounding."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Symbols:
     reader: MathReader
     names: Mapping[str, Formula]
     locals: Mapping[str, Mapping[str, Formula]]
+    scale: float | None
 
     def law(self, reaction: Any) -> sympy.Expr:
-        """The kinetic law of a libsbml reaction, in units of substance per time, rules written out."""
+        """The kinetic law of a libsbml reaction, in molecules per time, rules written out."""
         name = reaction.getId()
         names = {**self.names, **self.locals[name]}
-        return self.reader.read(reaction.getKineticLaw().getMath(), names, f"reaction {name!r}").number
+        law = self.reader.read(reaction.getKineticLaw().getMath(), names, f"reaction {name!r}").number
+        return law if self.scale is None else _with_scale(_SCALE * law, self.scale)
 
 
 def symbols_of(model: Any, reader: MathReader, start: Start, scale: float | None) -> Symbols:
@@ -62,35 +68,42 @@ def symbols_of(model: Any, reader: MathReader, start: Start, scale: float | None
             names[name] = reader.read(formulas[name], names, place)
             value = reader.read(formulas[name], short, place).number
             if name in volumes:
-                value = value * (volumes[name] or 1) * number(scale or 1.0)
-            variables[name] = value
+                value = value * (volumes[name] or 1) * (1 if scale is None else _SCALE)
+            variables[name] = value if scale is None else _with_scale(value, scale)
             short[name] = _seen(name, volumes, scale) if name in volumes else Formula(symbol(name))
         elif name in laws:
             for known in (names, short):
                 known[name] = reader.read(laws[name], {**known, **in_reactions[name]}, f"reaction {name!r}")
-    return Symbols(parameters, variables, reader, names, in_reactions)
+    return Symbols(parameters, variables, reader, names, in_reactions, scale)
+
+
+def _with_scale(formula: sympy.Expr, scale: float) -> sympy.Expr:
+    return formula.xreplace({_SCALE: number(scale)})
 
 
 def _volumes(model: Any, start: Start, formulas: Mapping[str, Any]) -> dict[str, Any]:
-    """For each species the volume that its symbol is divided by, or None.
+    """For each species the volume that its symbol is divided by, or None where it is an amount.
 
-    A size of exactly 1 that no formula mentions is left out, for the reader's sake. Where one does,
-    as in c*k*A with A a concentration in c, the sizes cancel by themselves.
+    A size of 1 divides like any other, so that one may vary it. In c*k*A with A a concentration in c
+    the sizes cancel by themselves.
     """
     mentioned = {name for formula in formulas.values() for name in names_used(formula)}
     mentioned |= {name for r in elements(model.getListOfReactions()) for name in names_used_by(r)}
     volumes: dict[str, Any] = {}
     for item in elements(model.getListOfSpecies()):
         home = item.getCompartment()
-        size = None if is_amount(model, item) else start.sizes.get(home)
-        plain = size is None or (size == 1 and home not in mentioned)
-        volumes[item.getId()] = None if plain else symbol(home)
+        volumes[item.getId()] = None if is_amount(model, item) else symbol(home)
+        if volumes[item.getId()] is not None and start.sizes.get(home) is None:
+            if item.getId() in mentioned:
+                reason = f"has no size, but formulas contain the concentration of {item.getId()!r} in it"
+                raise ModelError(reason, place=f"compartment {home!r}", mend="set it in the file")
+            volumes[item.getId()] = None
     return volumes
 
 
 def _seen(name: str, volumes: Mapping[str, Any], scale: float | None) -> Formula:
     """The symbol of a species as formulas see it: count / scale / volume."""
-    divisors = [d for d in (number(scale or 1.0), volumes[name]) if d not in (1, None)]
+    divisors = [d for d in (None if scale is None else _SCALE, volumes[name]) if d is not None]
     expression = sympy.Mul(symbol(name), *(1 / divisor for divisor in divisors))
     return Formula(expression, 1 + 2 * len(divisors), 1 + bool(divisors))
 
