@@ -32,17 +32,17 @@ def told(network: ReactionNetwork) -> list[tuple[str, str, str]]:
 
 
 def test_values_at_time_zero_come_in_the_order_of_their_needs() -> None:
-    """Mutant seen to fail: attributes preferred to initial assignments; concentrations not times the volume."""
+    """Mutants seen to fail: attributes preferred to assignments; an amount for a concentration, and the reverse."""
     text = model(
         reaction("X ->", "k*X"),
         species_=(species("X", 3, hasOnlySubstanceUnits=False), species("Y", 1)),
-        parameters=(parameter("k", 9), parameter("q", None, constant=False)),
+        parameters=(parameter("k", 9), parameter("seen", 1), parameter("q", None, constant=False)),
         compartments=compartment(size=5),
-        assignments=(assignment("X", "2*k"), assignment("k", "q + 1"), assignment("c", "4")),
+        assignments=tuple(assignment(*pair) for pair in (("X", "2*k"), ("k", "q + 1"), ("c", "4"), ("seen", "X"))),
         rules=rule("q", "Y + 1"),
     )
     network = load(text)
-    assert {p.name: p.value for p in (*network.parameters, *network.constants)} == {"k": 3, "c": 4}
+    assert {p.name: p.value for p in (*network.parameters, *network.constants)} == {"k": 3, "seen": 6, "c": 4}
     assert [s.initial for s in network.species] == [24, 1]
     assert network.reactions[0].propensity == K * X / C
 
