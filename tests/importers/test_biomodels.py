@@ -56,8 +56,8 @@ def test_moles_are_refused_with_the_factor(number: int, species: str, unit: str,
     with pytest.raises(kx.UnsupportedFeature) as caught:
         kx.load(model(number))
     assert str(caught.value) == (
-        f"{model(number)}: species {species!r}: amounts are declared in units of {unit} mole, not in molecules (KX107); "
-        f"load with scale={factor}, the molecules in one unit"
+        f"{model(number)}: species {species!r}: amounts are declared in units of {unit} mole, not in molecules "
+        f"(KX107); load with scale={factor}, the molecules in one unit"
     )
 
 
@@ -85,8 +85,8 @@ def test_moles_become_molecules_by_the_factor_that_the_refusal_names() -> None:
 def test_the_laws_drive_the_deterministic_run_of_the_reference(number: int, scale: float | None) -> None:
     """The change matrix and the laws as written, integrated here: no rounding of counts, no sampling.
 
-    Mutants seen to fail: a factor of a product dropped; a local parameter's value taken from another reaction;
-    the backward channel of a net law without its sign.
+    Mutants seen to fail: a local parameter's value taken from another reaction; the backward channel of a net law
+    without its sign.
     """
     network = kx.load(model(number), scale=scale, law="verbatim")
     compiled, table = compile_network(network), reference("ODE", number)
