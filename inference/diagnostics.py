@@ -44,14 +44,14 @@ class Diagnostics:
     steps: int
 
     @classmethod
-    def of(cls, chains: ArrayLike, names: Sequence[str]) -> Diagnostics:
-        """The diagnostics of chains [C, n, W, P], burn-in already dropped."""
+    def of(cls, chains: ArrayLike, names: Sequence[str], *, stride: int = 1) -> Diagnostics:
+        """The diagnostics of chains [C, n, W, P], burn-in already dropped, of which every `stride`-th step was kept."""
         values = np.moveaxis(np.asarray(chains, dtype=np.float64), -1, 0)
         columns = [
             (rhat(v), rhat_nested(v), ess_bulk(v), ess_tail(v), mcse_mean(v), autocorrelation_time(v)) for v in values
         ]
         r, nested, bulk, tail, mcse, tau = np.array(columns, dtype=np.float64).reshape(len(values), 6).T
-        return cls(tuple(names), r, nested, bulk, tail, mcse, tau, int(values.shape[2]))
+        return cls(tuple(names), r, nested, bulk, tail, mcse, stride * tau, int(values.shape[2]))
 
     @property
     def worst_rhat(self) -> float:

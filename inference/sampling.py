@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,14 +59,16 @@ class Chains:
     def kept(self) -> Chains:
         """Without the first steps."""
         first = int(DROPPED * self.u.shape[1])
-        return Chains(self.u[:, first:], self.log_density[:, first:], self.acceptance, self.finished)
+        return replace(self, u=self.u[:, first:], log_density=self.log_density[:, first:])
 
-    def thinned(self) -> tuple[Array, Array]:
-        """Evenly spaced steps, walkers side by side: u [C, m, P] and log-densities [C, m]."""
-        count, n, walkers, size = self.u.shape
-        stride = max(1, -(-n * walkers // STORED))
-        u, log_p = self.u[:, ::stride], self.log_density[:, ::stride]
-        return u.reshape(count, -1, size), log_p.reshape(count, -1)
+    @property
+    def stride(self) -> int:
+        """Every which step is held."""
+        return max(1, -(-self.u.shape[1] * self.u.shape[2] // STORED))
+
+    def thinned(self) -> Chains:
+        """Evenly spaced steps, as many as a posterior holds."""
+        return replace(self, u=self.u[:, :: self.stride], log_density=self.log_density[:, :: self.stride])
 
 
 def infer(  # noqa: PLR0913 - the face of api.md
@@ -105,10 +107,10 @@ def infer(  # noqa: PLR0913 - the face of api.md
     judge = None if exact is None else Likelihood(exact, problem, data, tuple(free))
     *streams, last = rng.spawn(ensembles + 1)
     chains = _walk(target, count, steps, max_steps, streams, progress).kept()
-    found = Diagnostics.of(chains.u, target.names)
-    u, log_p = chains.thinned()
-    log_density = log_p - target.log_jacobian(u.reshape(-1, u.shape[2])).reshape(log_p.shape)
-    draws = target.constrained(u)
+    held = chains.thinned()
+    values = target.constrained(held.u)
+    found = Diagnostics.of(values, target.names, stride=chains.stride)
+    draws, log_density = values.reshape(ensembles, -1, len(free)), _own_units(target, held).reshape(ensembles, -1)
     weighed = _exact_stage(target, judge, draws, log_density, exact_draws, last, progress)
     return Posterior(
         target.names,
@@ -120,12 +122,13 @@ def infer(  # noqa: PLR0913 - the face of api.md
         likelihood=_told(likelihood),
         diagnostics=found.rows(),
         gate=None if weighed is None else weighed.gate,
-        weights=None if weighed is None or weighed.weights is None else weighed.weights.reshape(log_p.shape),
+        weights=None if weighed is None or weighed.weights is None else weighed.weights.reshape(log_density.shape),
         converged=found.passes(rhat=RHAT, ess=ESS),
         complete=chains.finished,
         meta={
             "sampler": "emcee",
             "settings": {"ensembles": ensembles, "walkers": count, "steps": int(chains.u.shape[1]), "asked": steps},
+            "every": chains.stride,
             "acceptance": chains.acceptance,
             "fingerprint": network.fingerprint,
             "data": data.digest,
@@ -192,8 +195,14 @@ def _collected(seen: list[list[tuple[Array, Array]]], finished: bool) -> Chains:
     return Chains(u, log_p, float(moved.mean()) if moved.size else 0.0, finished)
 
 
+def _own_units(target: LogPosterior, chains: Chains) -> Array:
+    """Log-densities of the parameters themselves, no longer of their unconstrained forms: [C, n, W]."""
+    u = chains.u.reshape(-1, chains.u.shape[-1])
+    return chains.log_density - target.log_jacobian(u).reshape(chains.log_density.shape)
+
+
 def _enough(chains: Chains, names: tuple[str, ...], clock: _Clock) -> bool:
-    found = Diagnostics.of(chains.kept().u, names)
+    found = Diagnostics.of(chains.kept().thinned().u, names)
     clock.found = {"R-hat": found.worst_rhat, "ESS": found.least_ess, "acceptance": chains.acceptance}
     return found.passes(rhat=RHAT, ess=MARGIN * ESS)
 
