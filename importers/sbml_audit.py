@@ -30,10 +30,10 @@ _SKIPPED = (
 def open_document(text: str) -> tuple[Any, MathReader]:
     """The libsbml document of a text and a reader of its formulas; ModelError or UnsupportedFeature."""
     document = libsbml.readSBMLFromString(text)
+    if document.getLevel() == 1 and document.getModel() is not None:
+        raise UnsupportedFeature("SBML Level 1 is not read", mend="convert the file to Level 2 or 3")
     _require_known_packages(document)
     _require_clean(document)
-    if document.getLevel() == 1:
-        raise UnsupportedFeature("SBML Level 1 is not read", mend="convert the file to Level 2 or 3")
     model = document.getModel()
     if model is None:
         raise ModelError("the file contains no model")

@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[kx.ReactionNetwork, float]:
 
 @pytest.mark.parametrize("path", READ, ids=lambda p: p.stem)
 def test_the_deterministic_run_is_that_of_the_suite(path: Path) -> None:
-    """Mutants seen to fail: volumes left out of laws; the order of mutually nested functions' arguments reversed."""
+    """Mutants seen to fail: stoichiometries of 2 read as 1; laws not multiplied by the scale."""
     network, unit = read(path)
     compiled, columns, wanted = compile_network(network), table(path.parent), settings(path.parent)
     times = columns.pop("time")
