@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from .predictive import PredictiveCheck, predictive_check
 from .summary import Summary, summarise
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     import xarray
 
     from .observations import Observations
@@ -151,6 +152,22 @@ class Posterior:
     def with_meta(self, **entries: Any) -> Posterior:
         """The same posterior with more provenance."""
         return replace(self, meta={**self.meta, **entries})
+
+    # pictures ----------------------------------------------------------------------------------------
+
+    def plot_pairs(
+        self, truth: Mapping[str, float] | None = None, *, names: Sequence[str] | None = None
+    ) -> matplotlib.figure.Figure:
+        """Parameters in pairs (the first six, or `names`), with the values of `truth` marked: a matplotlib Figure."""
+        from .plots import pairs
+
+        return pairs(self, names=names, truth=truth)
+
+    def plot_trace(self, *, names: Sequence[str] | None = None) -> matplotlib.figure.Figure:
+        """The chains as they ran, and whether their draws have the same ranks: a matplotlib Figure."""
+        from .plots import trace
+
+        return trace(self, names=names)
 
     # other forms -------------------------------------------------------------------------------------
 

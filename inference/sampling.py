@@ -64,7 +64,7 @@ class Chains:
     @property
     def stride(self) -> int:
         """Every which step is held."""
-        return max(1, -(-self.u.shape[1] * self.u.shape[2] // STORED))
+        return int(max(1, -(-self.u.shape[1] * self.u.shape[2] // STORED)))
 
     def thinned(self) -> Chains:
         """Evenly spaced steps, as many as a posterior holds."""

@@ -10,11 +10,12 @@ import sympy
 
 from .expressions import symbol
 from .network import ReactionNetwork, require_known
+from .style import BLUE, CYCLE, SOFT, VERMILION, label, new_figure, style
 
 if TYPE_CHECKING:
-    from .solution import Solution
+    from matplotlib.figure import Figure
 
-SPECIES_COLOUR, REACTION_COLOUR, LINE_COLOURS = "#0072B2", "#D55E00", ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+    from .solution import Solution
 
 
 def to_latex(network: ReactionNetwork) -> str:
@@ -36,72 +37,56 @@ def to_latex(network: ReactionNetwork) -> str:
 def draw(network: ReactionNetwork, path: Path) -> None:
     """Write the bipartite graph: circles are species, squares are reactions, dashed edges only regulate."""
     import networkx as nx
-    from matplotlib.figure import Figure
 
     graph = network.graph()
     place = nx.kamada_kawai_layout(nx.Graph(graph)) if len(graph) <= 60 else nx.spring_layout(nx.Graph(graph), seed=1)
     size = 3.5 + 1.1 * np.sqrt(len(graph))
-    figure = Figure(figsize=(size, size), layout="constrained")
-    axes = figure.add_subplot()
-    for kind, shape, colour, area in (("species", "o", SPECIES_COLOUR, 900), ("reaction", "s", REACTION_COLOUR, 420)):
-        nodes = [n for n, data in graph.nodes(data=True) if data["bipartite"] == kind]
-        nx.draw_networkx_nodes(
-            graph,
-            place,
-            nodelist=nodes,
-            node_shape=shape,
-            node_color="white",
-            edgecolors=colour,
-            node_size=area,
-            ax=axes,
-        )
-        for node in nodes:
-            x, y = place[node]
-            axes.text(x, y, node[1], ha="center", va="center", fontsize=8, color=colour).set_parse_math(False)
-    for role, style in (("reactant", "solid"), ("product", "solid"), ("modifier", "dashed")):
-        edges = [(a, b) for a, b, data in graph.edges(data=True) if data["role"] == role]
-        nx.draw_networkx_edges(
-            nx.DiGraph(graph),
-            place,
-            edgelist=edges,
-            style=style,
-            node_size=900,
-            edge_color="#555555",
-            ax=axes,
-            connectionstyle="arc3,rad=0.08",
-            arrows=True,
-            arrowsize=12,
-        )
-    axes.set_title(network.name).set_parse_math(False)
-    axes.set_axis_off()
-    figure.savefig(path, dpi=150)
+    with style():
+        figure = new_figure(size, size)
+        axes = figure.add_subplot()
+        for kind, shape, colour, area in (("species", "o", BLUE, 900), ("reaction", "s", VERMILION, 420)):
+            nodes = [n for n, data in graph.nodes(data=True) if data["bipartite"] == kind]
+            look: dict[str, Any] = {"node_shape": shape, "edgecolors": colour, "node_size": area}
+            nx.draw_networkx_nodes(graph, place, nodelist=nodes, node_color="white", ax=axes, **look)
+            for node in nodes:
+                x, y = place[node]
+                axes.text(x, y, node[1], ha="center", va="center", fontsize=8, color=colour)
+        for role, dashes in (("reactant", "solid"), ("product", "solid"), ("modifier", "dashed")):
+            edges = [(a, b) for a, b, data in graph.edges(data=True) if data["role"] == role]
+            bent = {"connectionstyle": "arc3,rad=0.08", "arrows": True, "arrowsize": 12, "node_size": 900}
+            nx.draw_networkx_edges(
+                nx.DiGraph(graph), place, edgelist=edges, style=dashes, edge_color=SOFT, ax=axes, **bent
+            )
+        axes.set_title(label(network.name, 60))
+        axes.set_axis_off()
+        figure.savefig(path, dpi=150)
 
 
-def plot_solution(solution: Solution, species: str | None, path: str | Path | None) -> Any:
+def plot_solution(solution: Solution, species: str | None, path: str | Path | None) -> Figure:
     """Means with a band of one sd over time (when there are two times or more) and the last marginals."""
-    from matplotlib.figure import Figure
-
     require_known([species] if species else [], solution.species, "species")
     names = [species] if species else list(solution.species)[:4]
     over_time = len(solution.times) > 1
-    figure = Figure(figsize=(9 if over_time else 5, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2 if over_time else 1, squeeze=False)[0]
     last = float(solution.times[-1])
-    for colour, name in zip(LINE_COLOURS, names, strict=False):
-        pmf = solution.marginal(name, last)
-        panels[-1].step(np.arange(len(pmf)), pmf, where="mid", color=colour, label=name)
+    with style():
+        figure = new_figure(9 if over_time else 5, 3.4)
+        panels = figure.subplots(1, 2 if over_time else 1, squeeze=False)[0]
+        for colour, name in zip(CYCLE, names, strict=False):
+            pmf = solution.marginal(name, last)
+            panels[-1].step(np.arange(len(pmf)), pmf, where="mid", color=colour, label=label(name))
+            if over_time:
+                mean, sd = solution.mean(name), solution.std(name)
+                panels[0].plot(solution.times, mean, color=colour, label=label(name))
+                panels[0].fill_between(
+                    solution.times, np.maximum(mean - sd, 0), mean + sd, color=colour, alpha=0.18, lw=0
+                )
+        panels[-1].set(xlabel="count", ylabel="probability", title=f"t = {last:g}")
         if over_time:
-            mean, sd = solution.mean(name), solution.std(name)
-            panels[0].plot(solution.times, mean, color=colour, label=name)
-            panels[0].fill_between(solution.times, np.maximum(mean - sd, 0), mean + sd, color=colour, alpha=0.18, lw=0)
-    panels[-1].set(xlabel="count", ylabel="probability", title=f"t = {last:g}")
-    if over_time:
-        panels[0].set(xlabel="time", ylabel="count, mean ± sd")
-    for text in panels[-1].legend(frameon=False).get_texts():
-        text.set_parse_math(False)
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+            panels[0].set(xlabel="time", ylabel="count, mean ± sd")
+        panels[-1].legend()
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
 
 
 def _escaped(name: str) -> str:

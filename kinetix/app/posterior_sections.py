@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinetix.inference import plots
 from kinetix.inference.checks import check_posterior
 from kinetix.inference.predictive import predictive_check
 from kinetix.inference.priors import split_fixed
@@ -16,6 +17,7 @@ from kinetix.inference.summary import summarise
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver, Solver
 from kinetix.space import StateSpace
+from kinetix.style import label
 
 from . import figures
 from .report import Card, Html, Page, Section, Tone, heading, note, picture, prose, table
@@ -106,7 +108,7 @@ def predictive_section(posterior: Posterior, solver: Solver, *, seed: int) -> Se
     for name in species:
         for k, law in zip(shown, predicted(posterior, solver, shown, name, seed=seed), strict=True):
             observed = np.bincount(data.counts(k)[:, data.species.index(name)]) / data.cells_at[k]
-            panels.append((f"{figures.label(name)}, t = {data.times[k]:g}", name, observed, law))
+            panels.append((f"{label(name)}, t = {data.times[k]:g}", name, observed, law))
             cells.append(int(data.cells_at[k]))
     caption = (
         "Grey: the share of the cells with each count. Blue: what the posterior predicts, with the range in which 90 % "
@@ -201,26 +203,14 @@ def facts(posterior: Posterior) -> dict[str, Any]:
 
 
 def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | None) -> Html:
-    driven = posterior.uncorrected() if posterior.weights is not None else posterior
-    beside, extra = None, ""
+    text = "Blue: regions that hold 50 % and 90 % of the posterior; a narrow, tilted one ties two rates together."
     if exact is not None:
-        beside = ("exact likelihood", exact.flat, exact.flat_weights)
-        extra = " Dashed: the posterior of the exact likelihood."
+        text += " Dashed: the posterior of the exact likelihood."
     elif posterior.weights is not None:
-        beside = ("corrected by exact weights", posterior.flat, posterior.flat_weights)
-        extra = " Dashed: the same draws with exact weights."
-    figure = figures.pairs(
-        driven.flat,
-        posterior.names,
-        label_of_draws="draws of the chains",
-        weighted=beside,
-        truth=truth,
-        logarithmic=[bool(posterior.prior[n].log_scale) for n in posterior.names],
-    )
-    caption = (
-        f"Regions that hold 50 % and 90 % of the posterior; a narrow, tilted region ties two rates together.{extra}"
-    )
-    return picture(figure, "Posterior of the rates in pairs", caption)
+        text += " Dashed: what the net alone gave, before the exact weights."
+    beside = None if exact is None else ("exact likelihood", exact)
+    marked = {name: value for name, value in truth.items() if name in posterior.names}
+    return picture(plots.pairs(posterior, truth=marked, beside=beside), "Posterior of the rates in pairs", text)
 
 
 def _gate(gate: Mapping[str, Any]) -> list[Html]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import figures
+from kinetix.style import WIDTH, style
+
 from .files import write_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ p { margin: .6rem 0; max-width: 46rem; overflow-wrap: anywhere; }
 .card b { display: block; font-size: 1.3rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .88rem; display: block; line-height: 1.35; }
 figure { margin: 1.2rem 0; } figure img { width: 100%; height: auto; display: block; }
-figure.narrow img { max-width: 640px; }
 figcaption, caption { color: var(--soft); font-size: .9rem; line-height: 1.45; max-width: 46rem; }
 figcaption { margin-top: .4rem; } caption { text-align: left; padding-bottom: .4rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
@@ -149,20 +149,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "")
     )
 
 
-def picture(figure: Figure, alt: str, caption: str = "", *, narrow: bool = False) -> Html:
-    """A figure as an inline SVG image: an image runs no script and loads nothing."""
+def picture(figure: Figure, alt: str, caption: str = "") -> Html:
+    """A figure as an inline SVG image: an image runs no script and loads nothing; text has one size in all."""
     stream = io.BytesIO()
-    with figures.style():
+    with style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return image(stream.getvalue(), "svg+xml", alt, caption, narrow=narrow)
+    return image(stream.getvalue(), "svg+xml", alt, caption, share=figure.get_figwidth() / WIDTH)
 
 
-def image(data: bytes, kind: str, alt: str, caption: str, *, narrow: bool = False) -> Html:
-    """The bytes of a picture, inline."""
+def image(data: bytes, kind: str, alt: str, caption: str, *, share: float = 1.0) -> Html:
+    """The bytes of a picture, inline, on a `share` of the page's width."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
     below = f"<figcaption>{_escaped(caption)}</figcaption>" if caption else ""
-    extra = ' class="narrow"' if narrow else ""
-    return Html(f'<figure{extra}><img alt="{_escaped(alt)}" src="{source}">{below}</figure>')
+    wide = f' style="max-width: {100 * share:.0f}%"' if share < 1 else ""
+    return Html(f'<figure><img{wide} alt="{_escaped(alt)}" src="{source}">{below}</figure>')
 
 
 def _card(card: Card) -> str:

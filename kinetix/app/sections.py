@@ -14,6 +14,7 @@ from kinetix.problem import Problem
 from kinetix.provenance import versions
 from kinetix.solver import Solver
 from kinetix.solvers.ssa import SSA
+from kinetix.style import label, style
 
 from . import figures
 from .report import Card, Html, Page, Section, code, heading, image, note, picture, prose, table
@@ -228,7 +229,7 @@ def _panels(study: Study, title: str, name: str) -> list[figures.Panel]:
     ordered = sorted(moving, key=lambda s: -len(solutions[EXACT].marginal(s, time)))[:2]
     return [
         figures.Panel(
-            f"{title}: {figures.label(s)}, t = {time:g}",
+            f"{title}: {label(s)}, t = {time:g}",
             s,
             solutions[EXACT].marginal(s, time),
             {name: solutions[name].marginal(s, time)},
@@ -246,12 +247,12 @@ def _scores(certificate: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]
 
 
 def _graph(network: ReactionNetwork) -> Html:
-    with tempfile.TemporaryDirectory() as folder, figures.style():
+    with tempfile.TemporaryDirectory() as folder, style():
         path = Path(folder) / "network.svg"
         network.draw(path)
         data = path.read_bytes()
     caption = "Circles are species, squares are reactions; dashed arrows only regulate."
-    return image(data, "svg+xml", "The reaction network as a graph", caption, narrow=True)
+    return image(data, "svg+xml", "The reaction network as a graph", caption, share=2 / 3)
 
 
 def _side(counts: Mapping[str, int]) -> str:
