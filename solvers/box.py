@@ -177,10 +177,12 @@ class Box:
         return f"time {wrong[0] if wrong else np.max(times):g} lies outside the training interval [{t0:g}, {t1:g}]"
 
     def frozen_differences(self, theta: Array, start: Counts) -> str | None:
-        """Which frozen parameter or initial count differs from the net's own, or None."""
-        for i, name in enumerate(self.network.theta_names):
-            if name not in self.bounds and not np.isclose(theta[i], self.theta[i], rtol=1e-12, atol=0):
-                return f"parameter {name!r} is {theta[i]:g}, but the net was trained with {self.theta[i]:g} frozen"
+        """Which frozen parameter (of theta [..., P]) or initial count differs from the net's own, or None."""
+        frozen = np.array([i for i, name in enumerate(self.network.theta_names) if name not in self.bounds], dtype=int)
+        values = np.asarray(theta).reshape(-1, len(self.theta))[:, frozen]
+        for b, i in np.argwhere(~np.isclose(values, self.theta[frozen], rtol=1e-12, atol=0)):
+            name, own = self.network.theta_names[frozen[i]], self.theta[frozen[i]]
+            return f"parameter {name!r} is {values[b, i]:g}, but the net was trained with {own:g} frozen"
         expected = start.copy()
         for i, name in enumerate(self.network.species_names):
             if name not in self.bounds:

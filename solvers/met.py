@@ -41,11 +41,11 @@ from .decoder import Shape, make_net
 from .layout import Layout
 from .net_law import NetLaw
 from .net_window import choose
-from .observed import log_prob_observed
+from .observed import log_prob_by_time, log_prob_observed
 from .run_folder import RunFolder
 from .sealed import weights_digest
 from .teachers import Course, Plan
-from .training import Budget, Progress, Record, Settings, seeded, train
+from .training import Budget, Progress, Record, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -242,17 +242,12 @@ class TrainedMET:
         del rng
         start = self._start(problem)
         self.domain.require_inside(np.atleast_2d(thetas)[:, None, :], start, problem.times)
-        for theta in np.atleast_2d(thetas):
-            if reason := self.domain.frozen_differences(theta, start):
-                raise SettingError(reason, place="net")
-        result = []
-        with torch.no_grad():
-            for t, rows in zip(problem.times, counts, strict=True):
-                context = self._context(thetas, start, t)
-                result.append(
-                    log_prob_observed(self.net, context, rows, axes, self.network.species_names).cpu().numpy()
-                )
-        return [r.astype(np.float64) for r in result]
+        if reason := self.domain.frozen_differences(thetas, start):
+            raise SettingError(reason, place="net")
+        context = self._context(np.atleast_2d(thetas)[:, None, :], start, problem.times)
+        with torch.no_grad(), threads(self.settings.threads):
+            found = log_prob_by_time(self.net, context, counts, axes, self.network.species_names)
+        return [log_p.cpu().numpy().astype(np.float64) for log_p in found]
 
     def log_prob_tensor(
         self, thetas: Tensor, counts: ArrayLike, time: float, axes: Sequence[int] | None = None

@@ -20,8 +20,11 @@ from .layout import Layout
 
 Counts = NDArray[np.int64]
 
-CELLS = 4_000_000
-"""Logits that are held at once."""
+CELLS = 250_000
+"""Logits that are held at once: few enough to stay near the processor."""
+
+SHARED = 4
+"""Rows weighed for a row asked for, up to which all times go through the net together."""
 
 HIDDEN = 200_000
 """Most combinations of unobserved species that are summed over."""
@@ -55,6 +58,22 @@ def log_prob_observed(
         joint = (chain[:, where] + final[:, where, last]).reshape(len(some), *possible.shape)
         parts.append(torch.logsumexp(joint.masked_fill(barred, -torch.inf), dim=-1))
     return torch.cat(parts)
+
+
+def log_prob_by_time(
+    net: Autoregressive, context: Tensor, counts: Sequence[Counts], axes: Sequence[int], names: Sequence[str]
+) -> list[Tensor]:
+    """Log P of the rows `counts[k]` [U_k, D'] at time k of every context [B, T, C]: one [B, U_k] a time.
+
+    Times that share most of their rows are weighed in one pass of the net, over the rows of all.
+    """
+    rows = [np.asarray(c, dtype=np.int64).reshape(-1, len(axes)) for c in counts]
+    distinct, place = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
+    if len(distinct) * len(rows) > SHARED * sum(map(len, rows)):
+        return [log_prob_observed(net, context[:, k], r, axes, names) for k, r in enumerate(rows)]
+    whole = log_prob_observed(net, context.flatten(0, 1), distinct, axes, names).unflatten(0, context.shape[:2])
+    places = np.split(place.reshape(-1), np.cumsum([len(r) for r in rows])[:-1])
+    return [whole[:, k, torch.from_numpy(at).to(whole.device)] for k, at in enumerate(places)]
 
 
 def _chain(net: Autoregressive, context: Tensor, prefixes: Tensor, length: int) -> tuple[Tensor, Tensor]:

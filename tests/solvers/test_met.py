@@ -116,6 +116,17 @@ def test_batches_say_what_single_laws_say(gene_net):
                 np.testing.assert_allclose(answer[k][b], expected, atol=1e-4)
 
 
+def test_times_weighed_together_or_apart_say_the_same(gene_net, monkeypatch):
+    """Mutant: the places of one time taken for those of the next."""
+    thetas = np.tile(compile_network(gene_net.network).theta, (2, 1))
+    problem = Problem.of(gene_net.network, [0.5, 1.0, 4.0])
+    rows = [np.array([[0, 3], [1, 0]]), np.array([[1, 7]]), np.array([[1, 0], [0, 3], [1, 2]])]
+    together = gene_net.log_prob_batch(problem, thetas, rows, [0, 1], rng=RNG)
+    monkeypatch.setattr("kinetix.solvers.observed.SHARED", 0)
+    for one, other in zip(together, gene_net.log_prob_batch(problem, thetas, rows, [0, 1], rng=RNG), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_observing_a_dependent_species():
     net = MET(**SMALL).train(telegraph(), times=(0, 5), box={"kon": (0.3, 5.0)}, budget_steps=5, seed=1)
     problem = Problem.of(net.network, [2.0])
