@@ -7,7 +7,7 @@ very same Posterior is made again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.errors import CheckpointError, KinetixError
+from kinetix.errors import CheckpointError
 from kinetix.serial import network_from_json, network_to_json
-from kinetix.storage import digest_of, plain, replacing
+from kinetix.storage import FORMAT as SOLUTION
+from kinetix.storage import digest_of, plain, reading, replacing
 
 from .observations import Observations
 from .predictive import PredictiveCheck
@@ -45,26 +46,28 @@ def to_arviz(posterior: Posterior) -> xarray.DataTree:
     from arviz_base import from_dict
 
     data = posterior.data
-    names = {name: _safe(name) for name in (*posterior.names, *data.species)}
+    names = _apart((*posterior.names, *data.species))
     rng = np.random.default_rng(0)
     stats = {"lp": posterior.log_density}
     if posterior.weights is not None:
         stats["weight"] = posterior.weights
-    cells = np.concatenate([data.counts(k) for k in range(len(data.times))])
-    groups: dict[str, Mapping[str, Any]] = {
+    drawn: dict[str, Mapping[str, Any]] = {
         "posterior": {names[n]: posterior.draws[:, :, i] for i, n in enumerate(posterior.names)},
         "sample_stats": stats,
         "log_likelihood": {"cells": posterior.log_likelihood},
         "prior": {names[n]: posterior.prior[n].sample(rng, PRIOR_DRAWS)[None] for n in posterior.names},
+    }
+    cells = np.concatenate([data.counts(k) for k in range(len(data.times))])
+    seen: dict[str, Mapping[str, Any]] = {
         "observed_data": {names[s]: cells[:, d] for d, s in enumerate(data.species)},
         "constant_data": {"time": np.repeat(data.times, data.cells_at)},
     }
     if posterior.predictive is not None:
         made = posterior.predictive.replicated
-        groups["posterior_predictive"] = {names[s]: made[None, :, :, d] for d, s in enumerate(data.species)}
-    dims = {**{names[s]: ["cell"] for s in data.species}, "time": ["cell"]}
-    attributes = {"/": {"creation_library": "kinetix", "model": posterior.network.name}}
-    return from_dict(groups, dims=dims, attrs=attributes)
+        seen["posterior_predictive"] = {names[s]: made[None, :, :, d] for d, s in enumerate(data.species)}
+    tree = from_dict(drawn, attrs={"/": {"creation_library": "kinetix", "model": posterior.network.name}})
+    dimensions = {name: ["cell"] for group in seen.values() for name in group}
+    return tree.assign(from_dict(seen, dims=dimensions).children)  # apart: there dimensions go by names alone
 
 
 def save_posterior(posterior: Posterior, path: Path) -> None:
@@ -75,7 +78,7 @@ def save_posterior(posterior: Posterior, path: Path) -> None:
     tree["kinetix"] = _group(arrays)
     tree.attrs |= {"format": FORMAT, "header": text, "digest": digest_of(text, arrays)}
     coding = {
-        node.path: {str(name): {"zlib": True} for name, v in node.data_vars.items() if v.size > 512}
+        node.path: {str(name): {"zlib": True, "fletcher32": True} for name, v in node.data_vars.items() if v.size > 512}
         for node in tree.subtree
     }
     with replacing(path) as temporary:
@@ -86,27 +89,27 @@ def load_posterior(path: Path) -> Posterior:
     """The posterior in a file made by `save_posterior`; damage of any kind is a CheckpointError."""
     import xarray
 
-    try:
+    with reading(path, "a stored posterior"):
         with xarray.open_datatree(path, engine="h5netcdf", decode_times=False) as file:
             attributes = dict(file.attrs)
-            if attributes.get("format") != FORMAT:
-                raise CheckpointError(f"not a stored posterior ({FORMAT})", file=str(path))
+            _require_format(str(attributes.get("format", "")))
             arrays = {str(n): np.asarray(v.values) for n, v in file["kinetix"].to_dataset().data_vars.items()}
         text = str(attributes["header"])
         if digest_of(text, arrays) != attributes.get("digest"):
-            raise CheckpointError("the content does not match its digest", file=str(path), mend="make the file again")
+            raise CheckpointError("the content does not match its digest", mend="make the file again")
         return _rebuilt(json.loads(text), arrays)
-    except KinetixError as problem:
-        raise CheckpointError(problem.reason, file=str(path), mend=problem.mend) from problem
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-        if isinstance(problem, OSError) and problem.errno is not None:
-            raise  # the system's own: missing, forbidden; h5py reports damage as an OSError without a number
-        raise CheckpointError(f"cannot be read as a stored posterior: {problem}", file=str(path)) from problem
 
 
 # inner ---------------------------------------------------------------------------------------------
 
 CHECK_ARRAYS = tuple(f.name for f in fields(PredictiveCheck) if f.name not in ("species", "replicates", "draws"))
+
+
+def _require_format(found: str) -> None:
+    if found == SOLUTION:
+        raise CheckpointError("this is a stored solution, not a posterior", mend="read it with kinetix.open")
+    if found != FORMAT:
+        raise CheckpointError(f"not a stored posterior ({FORMAT})")
 
 
 def _header(posterior: Posterior) -> dict[str, Any]:
@@ -185,5 +188,14 @@ def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
     )
 
 
-def _safe(name: str) -> str:
-    return f"{name}_" if name in DIMENSIONS else name
+def _apart(names: Sequence[str]) -> dict[str, str]:
+    """The names to use for variables: distinct, and none of them that of a dimension."""
+    taken = {*DIMENSIONS, *names}
+    result = {}
+    for name in names:
+        free = name
+        while free in DIMENSIONS or (free != name and free in taken):
+            free += "_"
+        taken.add(free)
+        result[name] = free
+    return result

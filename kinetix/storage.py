@@ -15,7 +15,7 @@ import numpy as np
 
 from .compiler import compile_network
 from .distribution import Distribution, PointMass, Sampled, Tabulated
-from .errors import CheckpointError
+from .errors import CheckpointError, KinetixError
 from .serial import network_from_json, network_to_json
 from .solution import Solution
 from .space import StateSpace
@@ -70,25 +70,34 @@ def save_solution(solution: Solution, path: Path) -> None:
         )
 
 
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Make a CheckpointError of whatever a damaged file or another's leads to: the libraries fail in any way."""
+    try:
+        yield
+    except KinetixError as problem:
+        raise CheckpointError(problem.reason, file=str(path), mend=problem.mend) from problem
+    except FileNotFoundError as problem:
+        raise CheckpointError("there is no such file", file=str(path), mend="check the path") from problem
+    except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise  # the system's own, as forbidden; h5py reports damage as an OSError without a number
+        raise CheckpointError(f"cannot be read as {what}: {problem}", file=str(path)) from problem
+
+
 def load_solution(path: Path) -> Solution:
     """The solution in a file made by `save_solution`; damage of any kind is a CheckpointError."""
     import xarray
 
-    try:
+    with reading(path, "a stored solution"):
         with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as file:
             data = file.load()
         if data.attrs.get("format") != FORMAT:
-            raise CheckpointError(f"not a stored solution ({FORMAT})", file=str(path))
+            raise CheckpointError(f"not a stored solution ({FORMAT})")
         text, arrays = str(data.attrs["header"]), {str(n): np.asarray(v.values) for n, v in data.data_vars.items()}
         if digest_of(text, arrays) != data.attrs.get("digest"):
-            raise CheckpointError("the content does not match its digest", file=str(path), mend="make the file again")
+            raise CheckpointError("the content does not match its digest", mend="make the file again")
         return _rebuilt(json.loads(text), arrays)
-    except CheckpointError as problem:
-        raise problem.within(str(path)) from problem
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-        if isinstance(problem, OSError) and problem.errno is not None:
-            raise  # the system's own: missing, forbidden; h5py reports damage as an OSError without a number
-        raise CheckpointError(f"cannot be read as a stored solution: {problem}", file=str(path)) from problem
 
 
 def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Solution:
