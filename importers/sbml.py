@@ -189,6 +189,7 @@ class _Build:
             law,
             reversible=element.getReversible(),
             explicit=element.getLevel() > 2,
+            certain=self._marked is not None,
         )
 
 

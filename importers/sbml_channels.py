@@ -23,7 +23,8 @@ from .sbml_reversible import ZERO, CannotSplitError, Splitter
 class Written:
     """A reaction as the file has it: `law` in events per time at counts.
 
-    Where `reversible` may be no more than Level 2's default it is not `explicit`.
+    Where `reversible` may be no more than Level 2's default it is not `explicit`; a law that kinetix
+    has written is `certain` to be meant for one channel.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Written:
     law: sympy.Expr
     reversible: bool
     explicit: bool
+    certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, fall
         elif written.explicit:
             reason = f"is marked reversible, but its law {written.law} has no negative part: one channel"
             findings.append(Finding("KX103", "note", written.name, reason))
-    elif _is_net(written, splitter):
+    elif not written.certain and _is_net(written, splitter):
         reason = f"is marked irreversible, but its law {written.law} is a net rate: one channel, and a run stops"
         mend = 'say reversible="true" in the file to have two channels'
         findings.append(Finding("KX103", "warning", written.name, f"{reason} where it is negative", mend))

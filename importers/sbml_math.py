@@ -21,7 +21,7 @@ from .sbml_formula import Formula, checked, combine
 
 AVOGADRO = 6.02214179e23
 """The value that the SBML specification gives to its symbol `avogadro`."""
-BUDGET = 250_000
+BUDGET = 200_000
 """Nodes that are visited for one model, functions written out each time they are called."""
 _NESTED = 150
 

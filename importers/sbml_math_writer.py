@@ -56,6 +56,8 @@ class MathWriter:
     """Makes libsbml nodes, `rates` first in products; `reals` collects the real numbers made, in document order."""
 
     rates: frozenset[str] = frozenset()
+    time: str = "time"
+    """What the symbol for the time is called: a name of no element, or libsbml takes the one for the other."""
     reals: list[float] = field(default_factory=list)
 
     def node(self, expression: sympy.Basic) -> Any:
@@ -64,7 +66,7 @@ class MathWriter:
             if expression == constant:
                 return libsbml.ASTNode(kind)
         if isinstance(expression, sympy.Symbol):
-            return _name(expression)
+            return self._name(expression)
         if isinstance(expression, sympy.Number):
             return self._number(expression)
         name = type(expression).__name__
@@ -81,6 +83,11 @@ class MathWriter:
         if name not in _FUNCTIONS:
             raise UnsupportedFeature(f"the operation {name!r} cannot be written as SBML: {expression}")
         return self._apply(_FUNCTIONS[name], expression.args)
+
+    def _name(self, symbol: sympy.Symbol) -> Any:
+        node = libsbml.ASTNode(libsbml.AST_NAME_TIME if symbol == TIME else libsbml.AST_NAME)
+        node.setName(self.time if symbol == TIME else symbol.name)
+        return node
 
     def _apply(self, kind: int, arguments: Iterable[sympy.Basic]) -> Any:
         return _apply(kind, [self.node(argument) for argument in arguments])
@@ -173,12 +180,6 @@ def _times(coefficient: sympy.Number, rest: Sequence[sympy.Basic]) -> sympy.Expr
     """The product without the distribution over a sum that sympy makes of 2*(x + 1)."""
     factors = [*([] if coefficient == 1 else [coefficient]), *rest]
     return factors[0] if len(factors) == 1 else sympy.Mul(*factors, evaluate=False)
-
-
-def _name(symbol: sympy.Symbol) -> Any:
-    node = libsbml.ASTNode(libsbml.AST_NAME_TIME if symbol == TIME else libsbml.AST_NAME)
-    node.setName(symbol.name)
-    return node
 
 
 def _apply(kind: int, children: Sequence[Any]) -> Any:

@@ -70,7 +70,7 @@ class Splitter:
         random *= rng.random((_RANDOM_STATES, n)) > 0.3
         states = np.concatenate([np.zeros((1, n), dtype=np.int64), *alone, random]).astype(np.float64)
         times = 10 ** rng.uniform(-2, 3, len(states))
-        theta = [1.0 if value == 0 else value for value in self.values.values()]
+        theta = np.array([1.0 if value == 0 else value for value in self.values.values()])  # Python's own floats raise
         law = array_function(laws, self.species, tuple(self.values))
         with np.errstate(all="ignore"):
             found = law(*states.T, *theta, times)

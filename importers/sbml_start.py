@@ -61,7 +61,8 @@ def reactions_used(model: Any, formulas: Mapping[str, Any]) -> dict[str, Any]:
 def start_of(model: Any, reader: MathReader) -> Start:
     """Compute the values at time zero; an id without a value is a ModelError that names it."""
     assigned = {a.getSymbol(): a.getMath() for a in elements(model.getListOfInitialAssignments())}
-    formulas = _require_math(assigned, "initial assignment of") | definitions(model)
+    rules = definitions(model)
+    formulas = _require_math(assigned, "initial assignment of") | rules
     laws = reactions_used(model, formulas)
     species = {s.getId(): s for s in elements(model.getListOfSpecies())}
     symbols, sizes = _attributes(model, formulas)
@@ -71,22 +72,26 @@ def start_of(model: Any, reader: MathReader) -> Start:
         uses[name] = uses.get(name, set()) | {item.getCompartment()}
     amounts: dict[str, float] = {}
     for name in in_order(uses, "initial values"):
-        given = formulas.get(name)
-        if name in species:
-            home = species[name].getCompartment()
-            size = None if is_amount(model, species[name]) else symbols.get(home)
-            if given is None:
-                amounts[name] = _amount(species[name], symbols.get(home))
-            else:
-                amounts[name] = _evaluate(reader, given, symbols, name) * (size or 1.0)
-            symbols[name] = amounts[name] / size if size else amounts[name]
-        elif given is not None:
-            symbols[name] = _evaluate(reader, given, symbols, name)
-            if name in sizes:
-                sizes[name] = symbols[name]
-        elif name in laws:
-            law = model.getReaction(name).getKineticLaw()
-            symbols[name] = _evaluate(reader, laws[name], {**symbols, **local_values(law)}, name)
+        try:
+            given = formulas.get(name)
+            if name in species:
+                home = species[name].getCompartment()
+                size = None if is_amount(model, species[name]) else symbols.get(home)
+                if given is None:
+                    amounts[name] = _amount(species[name], symbols.get(home))
+                else:
+                    amounts[name] = _evaluate(reader, given, symbols, name) * (size or 1.0)
+                symbols[name] = amounts[name] / size if size else amounts[name]
+            elif given is not None:
+                symbols[name] = _evaluate(reader, given, symbols, name)
+                if name in sizes:
+                    sizes[name] = symbols[name]
+            elif name in laws:
+                law = model.getReaction(name).getKineticLaw()
+                symbols[name] = _evaluate(reader, laws[name], {**symbols, **local_values(law)}, name)
+        except ModelError:  # a ratio of nothings, perhaps: that matters only to what needs its value now
+            if name not in rules and name not in laws:
+                raise
     return Start(symbols, amounts, sizes)
 
 

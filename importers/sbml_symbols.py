@@ -50,8 +50,8 @@ def symbols_of(model: Any, reader: MathReader, start: Start, scale: float | None
     """Read the rules of a model and give every name in its laws a meaning."""
     formulas = definitions(model)
     volumes = _volumes(model, start, formulas)
-    parameters = {p.getId(): start.symbols[p.getId()] for p in elements(model.getListOfParameters())}
-    parameters = {name: value for name, value in parameters.items() if name not in formulas}
+    free = [p.getId() for p in elements(model.getListOfParameters()) if p.getId() not in formulas]
+    parameters = {name: start.symbols[name] for name in free}
     in_reactions = _local_parameters(model, parameters)
     names = _plain_names(model, start, parameters)
     for item in elements(model.getListOfSpecies()):

@@ -7,15 +7,18 @@ the stochastic laws are written; a law kept beside its propensity for the mean f
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.dom import minidom  # reads only what libsbml has just written
 
 import libsbml
 
-from kinetix.errors import ModelError
+from kinetix.errors import ModelError, UnsupportedFeature
 from kinetix.expressions import names_in
 from kinetix.network import Reaction, ReactionNetwork
 from kinetix.storage import replacing
@@ -44,8 +47,9 @@ def to_string(network: ReactionNetwork) -> str:
     _require_ids(network)
     document = libsbml.SBMLDocument(3, 2)
     model = document.createModel()
-    writer = MathWriter(frozenset(network.theta_names))
     used = {*network.species_names, *network.theta_names, *network.variables}
+    time = _unique("time", used | {r.name for r in network.reactions})
+    writer = MathWriter(frozenset(network.theta_names), time)
     home = _unique("compartment", used)
     _head(model, network, home, used)
     _compartments(model, network, home)
@@ -151,7 +155,7 @@ def _with_all_digits(text: str, network: ReactionNetwork, reals: list[float]) ->
                 exact = starts.get(name, values.get(name, 1.0)) if tag == "species" else values.get(name, 1.0)
                 element.setAttribute(attribute, _decimal(exact))
     for element, exact in zip(_real_numbers(document), reals, strict=True):
-        mantissa, _, exponent = _decimal(exact).partition("e")
+        mantissa, _, exponent = _parts(exact).partition("e")
         while element.firstChild:
             element.removeChild(element.firstChild)
         element.appendChild(document.createTextNode(f" {mantissa} "))
@@ -172,7 +176,27 @@ def _real_numbers(document: minidom.Document) -> Iterator[minidom.Element]:
 
 
 def _decimal(value: float) -> str:
+    if 0 < abs(value) < sys.float_info.min:  # libsbml refuses to read it
+        raise UnsupportedFeature(f"the number {value!r} is too small to be written as SBML")
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def _parts(value: float) -> str:
+    """A decimal `mantissa` or `mantissa`e`exponent` that is the same double also where the mantissa is rounded first.
+
+    Seventeen digits may be one too many for a mantissa that libsbml keeps as a double; one near by,
+    or with another exponent, gives the value back.
+    """
+    digits, _, exponent = _decimal(value).partition("e")
+    if not exponent:
+        return digits
+    for shift in range(-3, 4):
+        middle = float(f"{digits}e{shift}")
+        for mantissa in (middle, math.nextafter(middle, math.inf), math.nextafter(middle, -math.inf)):
+            found = f"{mantissa!r}e{int(exponent) - shift}"
+            if found.count("e") == 1 and float(found) == value:
+                return found
+    return f"{Decimal(value):f}"
 
 
 def _unique(name: str, used: Iterable[str]) -> str:

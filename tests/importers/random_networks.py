@@ -1,0 +1,135 @@
+"""Random reaction networks for round trips: every operation, awkward names, numbers to the last bit."""
+
+from __future__ import annotations
+
+import sympy
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from kinetix.errors import ModelError
+from kinetix.expressions import TIME, number, symbol
+from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
+
+WORDS = (
+    *("lambda", "None", "import", "class", "from", "True", "def", "self"),
+    *("e", "E", "I", "S", "N", "Q", "O", "oo", "zoo", "nan", "pi", "beta", "gamma", "zeta", "Symbol", "sympify"),
+    *(
+        "time",
+        "at",
+        "in",
+        "end",
+        "model",
+        "module",
+        "species",
+        "compartment",
+        "function",
+        "const",
+        "var",
+        "substanceOnly",
+    ),
+    *("exp", "ln", "log", "sin", "piecewise", "mass_action", "true", "false", "exponentiale", "avogadro", "and", "not"),
+    *(
+        "x",
+        "x_",
+        "X",
+        "_1",
+        "a1",
+        "kon",
+        "k_off",
+        "default",
+        "INF",
+        "infinity",
+        "NaN",
+        "notanumber",
+        "delay",
+        "sqrt",
+        "mod",
+    ),
+)
+"""Names that are words of Python, of sympy, of the reaction language or of MathML, and plain ones."""
+
+_FUNCTIONS = (
+    *(sympy.exp, sympy.log, sympy.Abs, sympy.floor, sympy.ceiling, sympy.factorial),
+    *(
+        sympy.sin,
+        sympy.cos,
+        sympy.tan,
+        sympy.sinh,
+        sympy.cosh,
+        sympy.tanh,
+        sympy.atan,
+        sympy.asinh,
+        sympy.acot,
+        sympy.sech,
+    ),
+)
+
+doubles = st.floats(1e-9, 1e9) | st.sampled_from([0.1, 1 / 3, 1e-4, 2.5, 1e-30, 123456789.123])
+numbers = (
+    doubles.map(number)
+    | st.integers(-20, 20).map(sympy.Integer)
+    | st.builds(sympy.Rational, st.integers(-9, 9), st.integers(1, 9))
+)
+
+
+def _conditions(values: st.SearchStrategy[sympy.Expr]) -> st.SearchStrategy[sympy.Basic]:
+    relation = st.sampled_from([sympy.Gt, sympy.Ge, sympy.Lt, sympy.Le, sympy.Eq, sympy.Ne])
+    simple = st.tuples(relation, values, values).map(lambda t: t[0](t[1], t[2]))
+    return (
+        simple
+        | st.builds(lambda o, a, b: o(a, b), st.sampled_from([sympy.And, sympy.Or, sympy.Xor]), simple, simple)
+        | simple.map(sympy.Not)
+    )
+
+
+def expressions(names: list[str], *, most: int = 12) -> st.SearchStrategy[sympy.Expr]:
+    """Laws over the names; one that sympy turns into no real number is not among them."""
+    leaves = st.sampled_from([*map(symbol, names), TIME]) | numbers | st.sampled_from([sympy.pi, sympy.E])
+
+    def larger(inner: st.SearchStrategy[sympy.Expr]) -> st.SearchStrategy[sympy.Expr]:
+        return (
+            st.builds(sympy.Add, inner, inner)
+            | st.builds(sympy.Mul, inner, inner)
+            | st.builds(lambda a, b: sympy.Add(a, -b), inner, inner)
+            | st.builds(lambda a, b: a / b if b != 0 else a, inner, inner)
+            | st.builds(sympy.Pow, inner, st.integers(-3, 4))
+            | st.builds(sympy.Pow, st.sampled_from([*map(symbol, names)]), st.sampled_from([*map(symbol, names)]))
+            | st.builds(lambda f, a: f(a), st.sampled_from(_FUNCTIONS), inner.filter(lambda a: not a.is_number))
+            | st.builds(lambda f, a, b: f(a, b), st.sampled_from([sympy.Min, sympy.Max]), inner, inner)
+            | st.builds(lambda a, b: sympy.Mod(a, b), st.sampled_from([*map(symbol, names)]), st.integers(2, 5))
+            | st.builds(lambda a, b, c: sympy.Piecewise((a, c), (b, True)), inner, inner, _conditions(leaves))
+        )
+
+    return st.recursive(leaves, larger, max_leaves=most)
+
+
+@st.composite
+def networks(draw: st.DrawFn, *, compartments: bool = True) -> ReactionNetwork:
+    """A network with up to three species, constants of each kind, rules and reactions."""
+    names = draw(st.lists(st.sampled_from(WORDS), min_size=6, max_size=11, unique_by=lambda n: n.rstrip("_")))
+    species, (k, q), rest = names[:3], names[3:5], names[5:]
+    home = rest.pop() if compartments and len(rest) > 1 and draw(st.booleans()) else None
+    boundary = rest.pop() if len(rest) > 1 and draw(st.booleans()) else None
+    rule = rest.pop() if len(rest) > 1 and draw(st.booleans()) else None
+    constants = [Parameter(home, draw(doubles), "compartment")] if home else []
+    constants += [Parameter(boundary, float(draw(st.integers(0, 50))), "boundary")] if boundary else []
+    usable = [*species, k, q, *(c.name for c in constants)]
+    counts = st.dictionaries(st.sampled_from(species), st.integers(1, 3), max_size=3)
+    labels = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3, unique_by=lambda n: n.rstrip("_")))
+    try:
+        network = ReactionNetwork(
+            [Species(n, draw(st.integers(0, 10**6)), home if draw(st.booleans()) else None) for n in species],
+            [Parameter(k, draw(doubles)), Parameter(q, -draw(doubles))],
+            [Reaction(label, draw(counts), draw(counts), draw(expressions(usable))) for label in labels],
+            name=draw(st.sampled_from(["model", "zoo", "my_model", "end", "M 1", "2nd"])),
+            constants=constants,
+            variables={rule: draw(expressions(usable))} if rule else {},
+        )
+    except (ModelError, TypeError, ValueError):
+        assume(False)
+        raise
+    formulas = [*network.propensities, *network.variables.values()]
+    assume(not any(f.has(sympy.zoo, sympy.oo, -sympy.oo, sympy.nan, sympy.I) for f in formulas))
+    assume(all(1e-300 < abs(x) < 1e300 for f in formulas for x in f.atoms(sympy.Float)))
+    assume(all(abs(x) < 2**31 for f in formulas for x in f.atoms(sympy.Integer)))
+    return network

@@ -1,0 +1,133 @@
+"""What is written is read back as the same network: SBML and the reaction language, whatever the names and numbers."""
+
+import tempfile
+from pathlib import Path
+
+import libsbml
+import pytest
+import sympy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import kinetix as kx
+from kinetix.expressions import TIME, symbol
+from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
+from tests.importers.random_networks import WORDS, networks
+
+UNHURRIED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+X = symbol("X")
+
+
+def through_sbml(network: ReactionNetwork) -> ReactionNetwork:
+    with tempfile.TemporaryDirectory() as folder:
+        network.to_sbml(Path(folder) / "model.xml")
+        return kx.load(Path(folder) / "model.xml")
+
+
+def decay(name: str, law: sympy.Expr, value: float = 2.0, start: int = 3) -> ReactionNetwork:
+    """One species with one constant k, both named as told."""
+    return ReactionNetwork([Species(name, start)], [Parameter("k", value)], [Reaction("r", {name: 1}, {}, law)])
+
+
+@UNHURRIED
+@given(networks())
+def test_the_reaction_language(network: ReactionNetwork) -> None:
+    """Mutants seen to fail: no parentheses around a sum in a product; numbers in 15 digits; -x^2 for (-x)^2."""
+    again = kx.parse(network.to_text())
+    assert again.fingerprint == network.fingerprint
+    assert again.to_text() == kx.parse(again.to_text()).to_text()
+
+
+@UNHURRIED
+@given(networks())
+def test_sbml(network: ReactionNetwork) -> None:
+    """Mutants seen to fail: numbers in 15 digits; rem for Mod; the order of a quotient; laws read as powers again."""
+    again = through_sbml(network)
+    assert again.fingerprint == network.fingerprint
+    assert again.species_names == network.species_names
+    assert [r.name for r in again.reactions] == [r.name for r in network.reactions]
+    assert not again.report
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_every_word_can_be_a_name(name: str) -> None:
+    """As species, with a law that has the time and the constants of mathematics beside it."""
+    network = decay(name, symbol("k") * symbol(name) * (1 + sympy.exp(-TIME)) + sympy.pi)
+    assert through_sbml(network).fingerprint == network.fingerprint
+    text = network.to_text()
+    again = kx.parse(text)
+    assert again.fingerprint == network.fingerprint
+    if again.species_names != (name,):
+        assert again.species_names == (f"{name}_",)
+        assert f"{name} is {name}_" in text.splitlines()[0]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.floats(1e-290, 1e290))
+def test_numbers_to_the_last_bit(value: float) -> None:
+    """Found wrong: 17 digits of a mantissa that libsbml rounds before it multiplies."""
+    from kinetix.importers.sbml_writer import _parts
+
+    mantissa, _, exponent = _parts(value).partition("e")
+    assert float(f"{float(mantissa)!r}e{exponent}" if exponent else mantissa) == value
+
+
+@pytest.mark.parametrize(
+    "value", [9.790547871234568e-22, 2.3e-308, 1.7976931348623157e308, 0.1, 1 / 3, 2**53 - 1.0, 1e16]
+)
+def test_awkward_numbers(value: float) -> None:
+    network = decay("X", symbol("k") * X, value=value)
+    assert through_sbml(network).parameters[0].value == value
+    assert kx.parse(network.to_text()).parameters[0].value == value
+
+
+def test_a_reaction_or_a_species_called_time() -> None:
+    """Found wrong: libsbml took the time for the element of that name, and the file was not valid."""
+    for name, label in (("X", "time"), ("time", "r")):
+        law = symbol("k") * symbol(name) * TIME
+        network = ReactionNetwork([Species(name, 3)], [Parameter("k", 2)], [Reaction(label, {name: 1}, {}, law)])
+        assert through_sbml(network).fingerprint == network.fingerprint
+
+
+def test_a_reaction_called_as_its_species_keeps_its_name() -> None:
+    network = ReactionNetwork([Species("X", 3)], [], [Reaction("X", {"X": 1}, {}, X)], name="X")
+    again = through_sbml(network)
+    assert (again.reactions[0].name, again.name) == ("X", "X")
+
+
+def test_what_is_written_is_valid_for_others(tmp_path: Path) -> None:
+    network = ReactionNetwork(
+        [Species("A", 5, "cell"), Species("B", 0)],
+        [Parameter("k", 0.25)],
+        [
+            Reaction(
+                "r", {"A": 2}, {"B": 1}, symbol("k") * symbol("A") * (symbol("A") - 1) * symbol("S") / symbol("cell")
+            )
+        ],
+        constants=[Parameter("cell", 2.5, "compartment"), Parameter("S", 7, "boundary")],
+        variables={"total": symbol("A") + 2 * symbol("B")},
+    )
+    network.to_sbml(tmp_path / "a.xml")
+    document = libsbml.readSBML(str(tmp_path / "a.xml"))
+    document.checkConsistency()
+    errors = [document.getError(i) for i in range(document.getNumErrors())]
+    assert not [e.getMessage() for e in errors if e.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
+    model = document.getModel()
+    assert [s.getId() for s in model.getListOfSpecies()] == ["A", "B", "S"]
+    assert model.getSpecies("S").getBoundaryCondition()
+    assert [m.getSpecies() for m in model.getReaction(0).getListOfModifiers()] == ["S"]
+    assert kx.load(tmp_path / "a.xml").fingerprint == network.fingerprint
+    assert kx.parse(network.to_text()).fingerprint == network.fingerprint
+
+
+def test_what_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
+    odd = decay("a b", symbol("a b"))
+    with pytest.raises(kx.KinetixError, match="'a b' cannot be an id in SBML"):
+        odd.to_sbml(tmp_path / "odd.xml")
+    with pytest.raises(kx.KinetixError, match="'a b' cannot be written"):
+        odd.to_text()
+    with pytest.raises(kx.KinetixError, match="too large to be written exactly"):
+        decay("X", X * (2**60 + 1)).to_sbml(tmp_path / "large.xml")
+    with pytest.raises(kx.KinetixError, match="too small to be written"):
+        decay("X", X, value=5e-324).to_sbml(tmp_path / "tiny.xml")
+    assert not list(tmp_path.iterdir())
