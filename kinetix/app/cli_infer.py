@@ -31,7 +31,7 @@ def infer(
     data: DataFile,
     prior: Annotated[Path, typer.Option(help="TOML file: [prior] kon = {log_uniform = [0.01, 10]}.")],
     likelihood: Annotated[str, typer.Option(help="fsp, or the folder of a trained net.")] = "fsp",
-    exact: Annotated[str, typer.Option(help="What a net is checked against: a solver, or none.")] = "fsp",
+    exact: Annotated[str, typer.Option(help="What a net is checked against: auto (fsp), a solver, or none.")] = "auto",
     column: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE=SPECIES", help="The species that a column counts, or none (repeatable)."),
@@ -54,6 +54,8 @@ def infer(
     Any setting of the sampler is an option. The exit code is 3 when the chains have not converged or
     the net is not certified at the posterior.
     """
+    import numpy as np
+
     from .files import require_readable, require_writable
     from .tables import read_priors, read_truth
 
@@ -65,19 +67,19 @@ def infer(
 
     from kinetix.inference.observations import Observations
 
-    from .choice import is_folder, seed_of, solver_of
+    from .choice import seed_of, solver_of
+    from .progress import shown
     from .verbs import infer as infer_rates
+    from .verbs import judge_of
 
     settings = settings_of(ctx, None, "infer", sampler_settings())
     cells = Observations.read_csv(
         require_readable(data, "table of cells"), time=time_of(time), columns=columns_of(column), header=header
     )
-    judged = is_folder(likelihood) and exact.lower() != "none"
-    weigher, judge = solver_of(likelihood), solver_of(exact) if judged else None
-    number_of_run = seed_of(seed)
-
-    def run(progress: Any) -> Any:
-        return infer_rates(
+    weigher, number_of_run = solver_of(likelihood), seed_of(seed)
+    judge = judge_of(None if exact.lower() == "none" else exact, weigher)
+    with shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
+        posterior = infer_rates(
             network,
             cells,
             prior=beliefs,
@@ -87,18 +89,15 @@ def infer(
             progress=progress,
             **settings,
         )
-
-    from .progress import shown
-
-    with shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
-        posterior = run(progress)
+    if np.isfinite(cells.times).all():  # of the stationary law no new cells can be drawn
+        believed = judge if judge is not None and posterior.corrected else weigher
+        posterior = posterior.predict(believed, rng=np.random.default_rng(number_of_run))
     if output is not None:
         posterior.save(output)
     if report is not None:
         from .posterior_sections import posterior_page
 
-        typed = [command_line(ctx)]
-        posterior_page(posterior, judge or weigher, seed=number_of_run, commands=typed, truth=known).write(report)
+        posterior_page(posterior, commands=[command_line(ctx)], truth=known).write(report)
     return inferred(posterior, output, report)
 
 

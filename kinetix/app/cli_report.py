@@ -42,13 +42,17 @@ def report(
 
 def page_of(found: Any, saved: Path, *, seed: int, known: dict[str, float], commands: list[str]) -> Page:
     """The page about a posterior or a net."""
+    import numpy as np
+
     from kinetix.inference.posterior import Posterior
     from kinetix.solvers.fsp import FSP
 
     if isinstance(found, Posterior):
         from .posterior_sections import posterior_page
 
-        return posterior_page(found, FSP(), seed=seed, commands=commands, truth=known)
+        if found.predictive is None and np.isfinite(found.data.times).all():
+            found = found.predict(FSP(), rng=np.random.default_rng(seed))
+        return posterior_page(found, commands=commands, truth=known)
     if hasattr(found, "certificate"):
         from .sections import net_page
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+FEW = 8
+"""Largest count up to which each count has a bar and a tick of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,27 +47,20 @@ class Panel:
     sampled: Mapping[str, Array]
 
 
-def marginals(panels: Sequence[Panel], columns: int = 2) -> Figure:
+def marginals(panels: Sequence[Panel]) -> Figure:
     """Exact marginals as grey areas, stated ones as lines, histograms of trajectories as dots."""
     with style():
-        columns = max(1, min(columns, len(panels)))
-        rows = -(-len(panels) // columns)
-        figure = new_figure(WIDTH, 0.55 + 2.35 * rows)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes, panel in zip(grid.flat, panels, strict=False):
+        figure, grid = _grid(len(panels), 2.35, "probability")
+        for axes, panel in zip(grid, panels, strict=False):
             _marginal(axes, panel)
-        for axes in list(grid.flat)[len(panels) :]:
-            axes.set_axis_off()
-        for axes in grid[:, 0]:
-            axes.set_ylabel("probability")
-        legend_above(figure, grid.flat[0])
+        legend_above(figure, grid[0])
         return figure
 
 
 def _marginal(axes: Axes, panel: Panel) -> None:
     top = _last_count(panel.exact)
     counts = np.arange(top + 1)
-    few = top <= 8
+    few = top <= FEW
     exact = _padded(panel.exact, top)
     if few:
         axes.bar(counts, exact, width=0.7, color=GREY, label="exact")
@@ -101,50 +98,42 @@ def hellinger_by_time(curves: Mapping[str, tuple[Array, Array]], floors: Mapping
         return figure
 
 
-def predictive(panels: Sequence[tuple[str, str, Array, Array]], cells: Sequence[int]) -> Figure:
-    """Observed shares of cells against the posterior predictive: (title, species, observed [n], predicted [d, n]).
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Observed counts [n] of a species beside those of new data sets [R, n]."""
 
-    The band holds 90 % of what new data sets of as many `cells` would show.
-    """
+    title: str
+    species: str
+    observed: Counts
+    replicated: Counts
+
+
+def predictive(panels: Sequence[Cells]) -> Figure:
+    """Shares of cells by count: observed ones as bars, new data sets as their mean and a band of 90 %."""
     with style():
-        columns = min(2, len(panels))
-        rows = -(-len(panels) // columns)
-        figure = new_figure(WIDTH, 0.55 + 2.5 * rows)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        rng = np.random.default_rng(0)
-        for axes, (title, species, observed, predicted), n in zip(grid.flat, panels, cells, strict=False):
-            top = max(_last_count(observed), _last_count(predicted.mean(axis=0), 0.999))
-            width = max(1, -(-(top + 1) // 45))
-            edges = np.arange(0, top + 1 + width, width)
-            shares = np.add.reduceat(_padded(observed, int(edges[-1]) - 1), edges[:-1])
-            laws = np.stack([np.add.reduceat(_padded(p, int(edges[-1]) - 1), edges[:-1]) for p in predicted])
-            low, high = _replicated(laws, n, rng)
-            middle = edges[:-1] + 0.5 * (width - 1)
-            few = top <= 8
-            axes.bar(middle, shares, width=0.7 if few else 0.9 * width, color=GREY, label="observed cells")
-            mean, band, line = laws.mean(axis=0), "90 % of new data sets", "posterior predictive"
-            if few:
-                axes.bar(middle, high - low, 0.7, bottom=low, color=BLUE, alpha=0.22, label=band)
-                axes.hlines(mean, middle - 0.35, middle + 0.35, color=BLUE, lw=2, label=line)
-                axes.set_xticks(middle)
-            else:
-                axes.fill_between(middle, low, high, step="mid", color=BLUE, alpha=0.22, lw=0, label=band)
-                axes.step(middle, mean, where="mid", color=BLUE, lw=1.5, label=line)
-            axes.set(xlabel=f"count of {label(species)}", title=title, ylim=(0, None))
-        for axes in list(grid.flat)[len(panels) :]:
-            axes.set_axis_off()
-        for axes in grid[:, 0]:
-            axes.set_ylabel("share of cells")
-        legend_above(figure, grid.flat[0])
+        figure, grid = _grid(len(panels), 2.5, "share of cells")
+        for axes, panel in zip(grid, panels, strict=False):
+            _cells(axes, panel)
+        legend_above(figure, grid[0])
         return figure
 
 
-def _replicated(laws: Array, cells: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The 5 % and 95 % points of the shares in new data sets, one drawn a law."""
-    whole = np.concatenate([laws, np.maximum(1 - laws.sum(axis=1, keepdims=True), 0)], axis=1)
-    drawn = rng.multinomial(cells, whole / whole.sum(axis=1, keepdims=True))[:, :-1] / cells
-    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
-    return low, high
+def _cells(axes: Axes, panel: Cells) -> None:
+    top = int(max(panel.observed.max(), np.quantile(panel.replicated, 0.999)))
+    few, width = top <= FEW, max(1, -(-(top + 1) // 45))
+    edges = np.arange(0, top + 1 + width, width) - 0.5
+    observed, *new = (np.histogram(x, edges)[0] / len(x) for x in (panel.observed, *panel.replicated))
+    middle, mean, (low, high) = edges[:-1] + 0.5 * width, np.mean(new, axis=0), np.quantile(new, [0.05, 0.95], axis=0)
+    axes.bar(middle, observed, 0.7 if few else 0.9 * width, color=GREY, label="observed cells")
+    band, line = "90 % of new data sets", "posterior predictive"
+    if few:
+        axes.bar(middle, high - low, 0.7, bottom=low, color=BLUE, alpha=0.22, label=band)
+        axes.hlines(mean, middle - 0.35, middle + 0.35, color=BLUE, lw=2, label=line)
+        axes.set_xticks(middle)
+    else:
+        axes.fill_between(middle, low, high, step="mid", color=BLUE, alpha=0.22, lw=0, label=band)
+        axes.step(middle, mean, where="mid", color=BLUE, lw=1.5, label=line)
+    axes.set(xlabel=f"count of {label(panel.species)}", title=panel.title, ylim=(0, None))
 
 
 def shifts(names: Sequence[str], rows: Mapping[str, Array], allowed: float) -> Figure:
@@ -185,6 +174,19 @@ def distances(names: Sequence[str], times: Array, values: Mapping[str, Array], f
 
 
 # inner -----------------------------------------------------------------------------------------
+
+
+def _grid(panels: int, height: float, ylabel: str) -> tuple[Figure, list[Axes]]:
+    """A figure of panels, two a row, and their axes in reading order."""
+    columns = min(2, panels)
+    rows = -(-panels // columns)
+    figure = new_figure(WIDTH, 0.55 + height * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
+    for axes in grid.flat[panels:]:
+        axes.set_axis_off()
+    return figure, list(grid.flat)
 
 
 def _last_count(p: Array, share: float = 0.9999) -> int:

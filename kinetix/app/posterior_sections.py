@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +10,7 @@ from numpy.typing import NDArray
 
 from kinetix.inference import plots
 from kinetix.inference.checks import check_posterior
-from kinetix.inference.predictive import predictive_check
-from kinetix.inference.priors import split_fixed
 from kinetix.inference.summary import summarise
-from kinetix.problem import Problem
-from kinetix.solver import BatchSolver, Solver
-from kinetix.space import StateSpace
-from kinetix.style import label
 
 from . import figures
 from .report import Card, Html, Page, Section, Tone, heading, note, picture, prose, table
@@ -25,11 +18,9 @@ from .sections import FOOTER, model_section, reproduce_section
 
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
+    from kinetix.inference.predictive import PredictiveCheck
 
 Array = NDArray[np.float64]
-
-LAWS = 60
-"""Posterior draws whose laws make a predictive figure."""
 
 ALLOWED = 0.2
 """The shift of a posterior mean, in sd, that is small beside what the cells leave open."""
@@ -96,42 +87,31 @@ def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Se
     return Section("Can the rates be trusted?", tuple(blocks))
 
 
-def predictive_section(posterior: Posterior, solver: Solver, *, seed: int) -> Section:
-    """The cells beside what the posterior says about new ones."""
-    data = posterior.data
-    finite = [k for k, t in enumerate(data.times) if np.isfinite(t) and t > 0]
-    shown = [finite[i] for i in np.unique(np.linspace(0, len(finite) - 1, min(SHOWN_TIMES, len(finite))).astype(int))]
-    if not shown:
-        return Section("Do the rates explain the cells?", (prose("The cells are at no time that can be drawn."),))
-    species = list(data.species)[:2] if len(shown) > 1 else list(data.species)[:4]
-    panels, cells = [], []
-    for name in species:
-        for k, law in zip(shown, predicted(posterior, solver, shown, name, seed=seed), strict=True):
-            observed = np.bincount(data.counts(k)[:, data.species.index(name)]) / data.cells_at[k]
-            panels.append((f"{label(name)}, t = {data.times[k]:g}", name, observed, law))
-            cells.append(int(data.cells_at[k]))
+def predictive_section(posterior: Posterior) -> Section:
+    """The cells beside what the posterior says about new ones; see `Posterior.predict`."""
+    check, data, title = posterior.predictive, posterior.data, "Do the rates explain the cells?"
+    if check is None:
+        return Section(title, (prose("No new cells were drawn to compare with."),))
+    later = np.flatnonzero(data.times > 0) if (data.times > 0).any() else np.arange(1)
+    shown = later[np.unique(np.linspace(0, len(later) - 1, min(SHOWN_TIMES, len(later))).astype(int))]
+    ends = np.cumsum(data.cells_at)
+    panels = [
+        figures.Cells(
+            f"t = {data.times[k]:g}",
+            name,
+            data.counts(k)[:, d],
+            check.replicated[:, ends[k] - data.cells_at[k] : ends[k], d],
+        )
+        for d, name in enumerate(data.species[: 2 if len(shown) > 1 else 4])
+        for k in shown
+    ]
     caption = (
-        "Grey: the share of the cells with each count. Blue: what the posterior predicts, with the range in which 90 % "
-        "of new data sets of the same size would lie. Grey far outside the band is what the model cannot explain."
+        "Grey: the share of the observed cells with each count. Blue: new data sets of the same size, drawn from the "
+        "posterior: their mean and the band that holds 90 % of them. Grey far outside the band is what the model "
+        "cannot explain."
     )
-    drawn = picture(figures.predictive(panels, cells), "Observed cells and the posterior predictive", caption)
-    return Section("Do the rates explain the cells?", (drawn, *_misfits(posterior, solver, seed)))
-
-
-def predicted(posterior: Posterior, solver: Solver, times: Sequence[int], species: str, *, seed: int) -> list[Array]:
-    """The marginal laws of one species under draws of the posterior: one [LAWS, n] a position of `data.times`."""
-    data, network = posterior.data, posterior.network
-    rng = np.random.default_rng(seed)
-    problem = Problem.of(network, data.times[list(times)], parameters=split_fixed(posterior.prior)[1])
-    thetas = np.tile(problem.theta, (LAWS, 1))
-    thetas[:, [network.theta_names.index(n) for n in posterior.names]] = posterior.resample(LAWS, rng=rng)
-    axes = [network.species_names.index(species)]
-    top = int(1.5 * data.largest[data.species.index(species)]) + 5
-    counts = np.arange(1 + min(top, _cap(solver, axes[0])))[:, None]
-    if isinstance(solver, BatchSolver):
-        return [np.exp(p) for p in solver.log_prob_batch(problem, thetas, [counts] * len(times), axes, rng=rng)]
-    laws = [solver.solve(replace(problem, theta=theta), rng=rng).laws for theta in thetas]
-    return [np.exp([law[k].marginal(axes).log_prob(counts) for law in laws]) for k in range(len(times))]
+    drawn = picture(figures.predictive(panels), "Observed cells and the posterior predictive", caption)
+    return Section(title, (drawn, *_misfits(check)))
 
 
 def verdict(posterior: Posterior) -> tuple[str, Tone]:
@@ -168,21 +148,14 @@ def cards(posterior: Posterior) -> tuple[Card, ...]:
     return tuple(found)
 
 
-def posterior_page(
-    posterior: Posterior,
-    solver: Solver,
-    *,
-    seed: int,
-    commands: Sequence[str],
-    truth: Mapping[str, float] | None = None,
-) -> Page:
-    """The report of one inference; the laws of the predictive figure are those of `solver`."""
+def posterior_page(posterior: Posterior, *, commands: Sequence[str], truth: Mapping[str, float] | None = None) -> Page:
+    """The report of one inference."""
     network = posterior.network
     sections = (
         cells_section(posterior),
         rates_section(posterior, truth=truth),
         trust_section(posterior),
-        predictive_section(posterior, solver, seed=seed),
+        predictive_section(posterior),
         model_section(network),
         reproduce_section(commands, facts(posterior)),
     )
@@ -246,11 +219,8 @@ def stages(posterior: Posterior) -> dict[str, Posterior]:
     return alone if posterior.weights is None else {**alone, "corrected": posterior}
 
 
-def _misfits(posterior: Posterior, solver: Solver, seed: int) -> list[Html]:
+def _misfits(check: PredictiveCheck) -> list[Html]:
     """Statistics of the cells that new data sets do not show."""
-    check = posterior.predictive
-    if check is None:
-        check = predictive_check(posterior, solver, rng=np.random.default_rng(seed))
     found = check.misfits()
     what = f"mean, variance, P(0), maximum and Fano factor at every time, against {check.replicates:,} new data sets"
     if not found:
@@ -265,12 +235,6 @@ def _misfits(posterior: Posterior, solver: Solver, seed: int) -> list[Html]:
 
 def _moments(counts: NDArray[np.int64]) -> tuple[Array, Array]:
     return counts.mean(axis=0), counts.std(axis=0)
-
-
-def _cap(solver: Solver, axis: int) -> int:
-    """The largest count of a species that a net knows; no bound for other solvers."""
-    window = getattr(solver, "window", None)
-    return int(window.states()[:, axis].max()) if isinstance(window, StateSpace) else 2**31
 
 
 def _word(value: Any) -> str:

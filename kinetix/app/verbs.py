@@ -96,7 +96,7 @@ def infer(
 
     number, weigher = seed_of(seed), solver_of(likelihood)
     require_arguments(sampling.infer, settings, place="infer")
-    judge = _judge(exact, weigher)
+    judge = judge_of(exact, weigher)
     posterior: Posterior = sampling.infer(
         network,
         data,
@@ -107,6 +107,13 @@ def infer(
         **settings,
     )
     return posterior.with_meta(seed=number)
+
+
+def judge_of(exact: Solver | str | None, weigher: Solver) -> Solver | None:
+    """The exact solver that a likelihood is held against: see `infer`."""
+    if exact == "auto":
+        return solver_of("fsp") if hasattr(weigher, "box") else None
+    return None if exact is None else solver_of(exact)
 
 
 def compare(
@@ -151,13 +158,6 @@ def open(path: str | Path) -> Any:  # noqa: A001 - the public name
     from kinetix.inference.posterior import Posterior
 
     return Posterior.load(place)
-
-
-def _judge(exact: Solver | str | None, weigher: Solver) -> Solver | None:
-    """The exact solver that a likelihood is held against: see `infer`."""
-    if exact == "auto":
-        return solver_of("fsp") if hasattr(weigher, "box") else None
-    return None if exact is None else solver_of(exact)
 
 
 def _format(path: Path) -> str:

@@ -10,7 +10,15 @@ import pytest
 from scipy.stats import poisson
 
 import kinetix as kx
-from kinetix.app.posterior_sections import cards, posterior_page, predicted, rates_section, trust_section, verdict
+from kinetix.app import figures
+from kinetix.app.posterior_sections import (
+    cards,
+    posterior_page,
+    predictive_section,
+    rates_section,
+    trust_section,
+    verdict,
+)
 from kinetix.inference import priors
 from kinetix.inference.observations import Observations
 from kinetix.inference.posterior import Posterior
@@ -49,14 +57,26 @@ def posterior() -> Posterior:
     )
 
 
-def test_the_laws_of_a_predictive_figure_are_those_of_the_draws(posterior: Posterior) -> None:
-    """Poisson of mean 8 (1 - e^-t). Mutant: the network's own parameters used instead of the draws (mean 3)."""
-    for solver in (kx.FSP(), kx.SSA(paths=4000)):
-        early, late = predicted(posterior, solver, [0, 1], "X", seed=1)
-        allowed = 1e-3 if isinstance(solver, kx.FSP) else 0.05
-        for law, t in ((early, 0.5), (late, 1.0)):
-            expected = poisson.pmf(np.arange(law.shape[1]), 8 * (1 - np.exp(-t)))
-            assert np.abs(law - expected).max() < allowed
+def test_the_predictive_figure_shows_the_cells_and_the_new_ones(posterior: Posterior) -> None:
+    """Poisson of mean 8 (1 - e^-t). Mutants: the cells of the other time; new cells of the network's own rates."""
+    checked = posterior.predict(kx.FSP(), rng=np.random.default_rng(1))
+    assert checked.predictive is not None
+    section = predictive_section(checked)
+    assert len(section.blocks) == 2
+    assert "Every statistic is explained" in section.blocks[1]
+    for k, t in enumerate(checked.data.times):
+        observed, made = checked.data.counts(k)[:, 0], checked.predictive.replicated[:, 200 * k : 200 * (k + 1), 0]
+        figure = figures.predictive([figures.Cells("", "X", observed, made)])
+        bars = [patch.get_height() for patch in figure.axes[0].patches]
+        (line,) = figure.axes[0].lines
+        shares = np.bincount(observed) / 200
+        np.testing.assert_allclose(bars[: len(shares)], shares)
+        law = poisson.pmf(np.round(line.get_xdata()), 8 * (1 - np.exp(-t)))
+        assert np.abs(line.get_ydata() - law).max() < 5 * np.sqrt(0.2 / (100 * 200))
+
+
+def test_without_new_cells_there_is_no_figure(posterior: Posterior) -> None:
+    assert "No new cells" in predictive_section(posterior).blocks[0]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +119,8 @@ def test_true_values_and_the_exact_posterior_stand_beside(posterior: Posterior) 
 
 
 def test_a_page_is_complete_in_itself(posterior: Posterior, tmp_path: Path) -> None:
-    page = posterior_page(posterior, kx.FSP(), seed=3, commands=["kinetix infer a.xml b.csv"])
+    checked = posterior.predict(kx.FSP(), rng=np.random.default_rng(1))
+    page = posterior_page(checked, commands=["kinetix infer a.xml b.csv"])
     page.write(tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text()
     for words in ("The cells", "The rates", "Can the rates be trusted?", "Do the rates explain the cells?", "seed"):
