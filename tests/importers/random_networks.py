@@ -96,7 +96,7 @@ def expressions(names: list[str], *, most: int = 12) -> st.SearchStrategy[sympy.
             | st.builds(sympy.Pow, st.sampled_from([*map(symbol, names)]), st.sampled_from([*map(symbol, names)]))
             | st.builds(lambda f, a: f(a), st.sampled_from(_FUNCTIONS), inner.filter(lambda a: not a.is_number))
             | st.builds(lambda f, a, b: f(a, b), st.sampled_from([sympy.Min, sympy.Max]), inner, inner)
-            | st.builds(lambda a, b: sympy.Mod(a, b), st.sampled_from([*map(symbol, names)]), st.integers(2, 5))
+            | st.builds(sympy.Mod, st.sampled_from([*map(symbol, names)]), st.integers(2, 5))
             | st.builds(lambda a, b, c: sympy.Piecewise((a, c), (b, True)), inner, inner, _conditions(leaves))
         )
 

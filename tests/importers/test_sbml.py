@@ -155,6 +155,21 @@ def test_a_net_law_marked_irreversible_is_kept_and_reported() -> None:
     assert not small("k*(1 - X)", "-> X", species_=species("X", 0)).report
 
 
+def test_a_division_by_zero_among_constants_is_no_crash() -> None:
+    """Found wrong: Python's own division and power, in the test of a law's sign, raised past every refusal."""
+    equal = (parameter("k", 3), parameter("q", 3))
+    assert len(small("X/(k - q) - Y/(k - q)", "X -> Y", parameters=equal).reactions) == 1
+    assert "(KX104)" in refusal(
+        model(
+            reaction("X -> Y", "sin(X)/(k - q) - Y", reversible=True),
+            species_=(species("X"), species("Y")),
+            parameters=equal,
+        )
+    )
+    large = (parameter("k", 1e200), parameter("q", 3))
+    assert len(small("k^q*X - Y", "X -> Y", parameters=large).reactions) == 1
+
+
 # names, functions, rules ---------------------------------------------------------------------------
 
 

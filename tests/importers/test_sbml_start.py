@@ -57,6 +57,15 @@ def test_a_circle_of_values_is_named() -> None:
     assert any(part in refusal(text) for part in ("q -> k -> q", "k -> q -> k", "cycle"))
 
 
+def test_a_rule_without_a_value_at_time_zero_matters_to_those_who_need_it() -> None:
+    """Found wrong: a share of nothing, 0/0 at the start, was refused though no law uses it."""
+    names = (parameter("k", 2), parameter("share", None, constant=False), parameter("q", 3))
+    ratio = {"species_": species("X", 0), "rules": rule("share", "k/X"), "parameters": names}
+    assert list(small("k*X", **ratio).variables) == ["share"]
+    needed = model(reaction("X ->", "k*X"), assignments=assignment("q", "share"), **ratio)
+    assert "'share' is not declared or has no value" in refusal(needed)
+
+
 # volumes and units -----------------------------------------------------------------------------------
 
 
