@@ -33,6 +33,9 @@ _WHOLE = 1e-12
 _NEAREST = 0.01
 """Largest part of a count that goes when moles or concentrations are turned into whole molecules."""
 
+_MOST = 2**62
+"""Counts are whole numbers of 64 bits, with room for what reactions add."""
+
 
 def read(path: Path, *, law: str = "auto", scale: float | None = None) -> ReactionNetwork:
     """The reaction network of an SBML file.
@@ -133,6 +136,9 @@ class _Build:
             raise UnsupportedFeature(reason, place=place, mend=f"{other}set a whole initial count")
         if whole < 0:
             raise ModelError(f"starts at {count!r}", place=place, mend="give a count >= 0")
+        if whole > _MOST:
+            reason = f"starts at {count:g}, more than the {_MOST:g} molecules that can be counted"
+            raise UnsupportedFeature(reason, place=place, mend="use a smaller unit or volume")
         return Species(name, whole, None if home == self._home else home)
 
     @staticmethod

@@ -96,6 +96,10 @@ CONSTRUCTS = {
         model(FIRST, species_=species("X", conversionFactor="k"), parameters=K),
         "species 'X': conversion factors are not supported",
     ),
+    "more than can be counted": (
+        model(FIRST, species_=species("X", 1e20), parameters=K),
+        "species 'X': starts at 1e+20, more than the 4.61169e+18 molecules that can be counted",
+    ),
     "no otherwise": (one("piecewise(k, X > 3)"), "reaction 'r': a piecewise formula has no <otherwise>"),
     "level 1": (
         '<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model/></sbml>',
