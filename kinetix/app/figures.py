@@ -14,6 +14,7 @@ from kinetix.style import (
     CYCLE,
     GREEN,
     GREY,
+    INK,
     ORANGE,
     PURPLE,
     SOFT,
@@ -109,7 +110,7 @@ class Cells:
 
 
 def predictive(panels: Sequence[Cells]) -> Figure:
-    """Shares of cells by count: observed ones as bars, new data sets as their mean and a band of 90 %."""
+    """Shares of cells by count: observed ones as dots, new data sets as their mean and a band of 90 %."""
     with style():
         figure, grid = _grid(len(panels), 2.5, "share of cells")
         for axes, panel in zip(grid, panels, strict=False):
@@ -119,21 +120,20 @@ def predictive(panels: Sequence[Cells]) -> Figure:
 
 
 def _cells(axes: Axes, panel: Cells) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     top = int(max(panel.observed.max(), np.quantile(panel.replicated, 0.999)))
-    few, width = top <= FEW, max(1, -(-(top + 1) // 45))
+    bins = min(45, round(4 * len(panel.observed) ** (1 / 3)))  # twice the rule of Rice
+    width = max(1, -(-(top + 1) // bins))
     edges = np.arange(0, top + 1 + width, width) - 0.5
     observed, *new = (np.histogram(x, edges)[0] / len(x) for x in (panel.observed, *panel.replicated))
-    middle, mean, (low, high) = edges[:-1] + 0.5 * width, np.mean(new, axis=0), np.quantile(new, [0.05, 0.95], axis=0)
-    axes.bar(middle, observed, 0.7 if few else 0.9 * width, color=GREY, label="observed cells")
-    band, line = "90 % of new data sets", "posterior predictive"
-    if few:
-        axes.bar(middle, high - low, 0.7, bottom=low, color=BLUE, alpha=0.22, label=band)
-        axes.hlines(mean, middle - 0.35, middle + 0.35, color=BLUE, lw=2, label=line)
-        axes.set_xticks(middle)
-    else:
-        axes.fill_between(middle, low, high, step="mid", color=BLUE, alpha=0.22, lw=0, label=band)
-        axes.step(middle, mean, where="mid", color=BLUE, lw=1.5, label=line)
-    axes.set(xlabel=f"count of {label(panel.species)}", title=panel.title, ylim=(0, None))
+    middle, (low, high) = edges[:-1] + 0.5 * width, np.quantile(new, [0.05, 0.95], axis=0)
+    axes.bar(middle, high - low, width, bottom=low, color=BLUE, alpha=0.22, label="90 % of new data sets")
+    axes.stairs(np.mean(new, axis=0), edges, color=BLUE, lw=1.5, label="posterior predictive")
+    axes.scatter(middle, observed, s=16, color=INK, lw=0, zorder=3, label="observed cells")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    wide = "" if width == 1 else f", {width} counts a bin"
+    axes.set(xlabel=f"count of {label(panel.species)}{wide}", title=panel.title, ylim=(0, None))
 
 
 def shifts(names: Sequence[str], rows: Mapping[str, Array], allowed: float) -> Figure:

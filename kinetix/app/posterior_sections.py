@@ -37,6 +37,11 @@ CHAINS = (
     "size says how many independent draws the chains are worth; 400 are asked."
 )
 
+TRACES = (
+    "Left: the median and the middle 90 % of each chain as it ran. Right: how often its draws have each rank. "
+    "Chains that agree lie on one another, and their ranks are level."
+)
+
 DRAWN = ("KX204",)
 """Findings that have a section of their own."""
 
@@ -67,19 +72,17 @@ def rates_section(
         row: list[Any] = [r.name, r.mean, r.sd, f"{r.q05:.4g} to {r.q95:.4g}", str(posterior.prior[r.name])]
         rows.append([*row, known.get(r.name, "")] if known else row)
     head = ["parameter", "mean", "sd", "90 % of the posterior", "prior", *(["true value"] if known else [])]
-    blocks = [table(head, rows)]
-    if len(posterior.names) > 1:
-        blocks.append(_pairs(posterior, known, exact))
-    return Section("The rates", tuple(blocks))
+    return Section("The rates", (table(head, rows), _pairs(posterior, known, exact)))
 
 
 def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Section:
     """Convergence of the chains, the gate of a net, the shift from the `exact` posterior where there is one."""
-    rows = [(r.name, r.rhat, r.ess_bulk, r.ess_tail, r.mcse) for r in summarise(posterior).rows]
+    rows = [(r.name, r.rhat, f"{r.ess_bulk:.0f}", f"{r.ess_tail:.0f}", r.mcse) for r in summarise(posterior).rows]
     blocks: list[Html] = [note(*verdict(posterior))]
     found = [f for f in check_posterior(posterior) if f.code not in DRAWN]
-    blocks += [note(f"{f.element}: {f.reason}. {f.mend}.", "bad") for f in found]
+    blocks += [note(f"{f.element}: {f.reason}. What helps: {f.mend}.", "bad") for f in found]
     blocks += [heading("Chains"), prose(CHAINS), table(STATISTICS, rows)]
+    blocks.append(picture(plots.trace(posterior), "The chains as they ran", TRACES))
     if posterior.gate is not None:
         blocks += _gate(posterior.gate)
     if exact is not None:
@@ -89,29 +92,29 @@ def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Se
 
 def predictive_section(posterior: Posterior) -> Section:
     """The cells beside what the posterior says about new ones; see `Posterior.predict`."""
-    check, data, title = posterior.predictive, posterior.data, "Do the rates explain the cells?"
+    check, title = posterior.predictive, "Do the rates explain the cells?"
     if check is None:
         return Section(title, (prose("No new cells were drawn to compare with."),))
+    caption = (
+        "Dots: the share of the observed cells with each count. Blue: new data sets of the same size, drawn from the "
+        "posterior: their mean, and the band in which 90 % of them lie. Dots far outside the band are what the model "
+        "cannot explain."
+    )
+    drawn = picture(figures.predictive(panels(posterior, check)), "Observed cells and new ones", caption)
+    return Section(title, (drawn, *_misfits(check)))
+
+
+def panels(posterior: Posterior, check: PredictiveCheck) -> list[figures.Cells]:
+    """The cells of each species at some times after the start, and the new ones beside them."""
+    data = posterior.data
     later = np.flatnonzero(data.times > 0) if (data.times > 0).any() else np.arange(1)
     shown = later[np.unique(np.linspace(0, len(later) - 1, min(SHOWN_TIMES, len(later))).astype(int))]
-    ends = np.cumsum(data.cells_at)
-    panels = [
-        figures.Cells(
-            f"t = {data.times[k]:g}",
-            name,
-            data.counts(k)[:, d],
-            check.replicated[:, ends[k] - data.cells_at[k] : ends[k], d],
-        )
+    new = np.split(check.replicated, np.cumsum(data.cells_at)[:-1], axis=1)
+    return [
+        figures.Cells(f"t = {data.times[k]:g}", name, data.counts(k)[:, d], new[k][:, :, d])
         for d, name in enumerate(data.species[: 2 if len(shown) > 1 else 4])
         for k in shown
     ]
-    caption = (
-        "Grey: the share of the observed cells with each count. Blue: new data sets of the same size, drawn from the "
-        "posterior: their mean and the band that holds 90 % of them. Grey far outside the band is what the model "
-        "cannot explain."
-    )
-    drawn = picture(figures.predictive(panels), "Observed cells and the posterior predictive", caption)
-    return Section(title, (drawn, *_misfits(check)))
 
 
 def verdict(posterior: Posterior) -> tuple[str, Tone]:
@@ -176,7 +179,9 @@ def facts(posterior: Posterior) -> dict[str, Any]:
 
 
 def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | None) -> Html:
-    text = "Blue: regions that hold 50 % and 90 % of the posterior; a narrow, tilted one ties two rates together."
+    text = "Blue: the posterior. Grey line: the prior, what was believed before the cells."
+    if len(posterior.names) > 1:
+        text += " Regions hold 50 % and 90 % of the posterior; a narrow, tilted one ties two rates together."
     if exact is not None:
         text += " Dashed: the posterior of the exact likelihood."
     elif posterior.weights is not None:

@@ -81,7 +81,7 @@ def test_rates_are_inferred_saved_reported_and_told(run: Run, folder: Path) -> N
     assert saved.meta["seed"] == told["posterior"]["meta"]["seed"] == 1
     assert saved.predictive is not None
     page = (folder / "p.html").read_text()
-    assert page.count("<img") == 2
+    assert page.count("<img") == 4
     for words in ("Rates of bd", "the likelihood is exact", f"{row['mean']:.4g}", "true value", "kinetix infer"):
         assert words in page
 

@@ -13,6 +13,7 @@ import kinetix as kx
 from kinetix.app import figures
 from kinetix.app.posterior_sections import (
     cards,
+    panels,
     posterior_page,
     predictive_section,
     rates_section,
@@ -64,15 +65,17 @@ def test_the_predictive_figure_shows_the_cells_and_the_new_ones(posterior: Poste
     section = predictive_section(checked)
     assert len(section.blocks) == 2
     assert "Every statistic is explained" in section.blocks[1]
-    for k, t in enumerate(checked.data.times):
-        observed, made = checked.data.counts(k)[:, 0], checked.predictive.replicated[:, 200 * k : 200 * (k + 1), 0]
-        figure = figures.predictive([figures.Cells("", "X", observed, made)])
-        bars = [patch.get_height() for patch in figure.axes[0].patches]
-        (line,) = figure.axes[0].lines
+    for k, panel in enumerate(panels(checked, checked.predictive)):
+        observed, t = checked.data.counts(k)[:, 0], checked.data.times[k]
+        figure = figures.predictive([panel])
+        assert figure.axes[0].get_title(loc="left") == f"t = {t:g}"
+        dots = figure.axes[0].collections[0].get_offsets().data
+        mean = figure.axes[0].patches[-1].get_data().values
         shares = np.bincount(observed) / 200
-        np.testing.assert_allclose(bars[: len(shares)], shares)
-        law = poisson.pmf(np.round(line.get_xdata()), 8 * (1 - np.exp(-t)))
-        assert np.abs(line.get_ydata() - law).max() < 5 * np.sqrt(0.2 / (100 * 200))
+        np.testing.assert_allclose(dots[: len(shares), 1], shares)
+        np.testing.assert_allclose(dots[:, 0], np.arange(len(dots)))
+        law = poisson.pmf(np.arange(len(mean)), 8 * (1 - np.exp(-t)))
+        assert np.abs(mean - law).max() < 5 * np.sqrt(0.2 / (100 * 200))
 
 
 def test_without_new_cells_there_is_no_figure(posterior: Posterior) -> None:
@@ -125,4 +128,4 @@ def test_a_page_is_complete_in_itself(posterior: Posterior, tmp_path: Path) -> N
     text = (tmp_path / "p.html").read_text()
     for words in ("The cells", "The rates", "Can the rates be trusted?", "Do the rates explain the cells?", "seed"):
         assert words in text
-    assert text.count("<img") == 3
+    assert text.count("<img") == 4
