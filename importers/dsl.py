@@ -31,6 +31,8 @@ from .dsl_words import CONSTANTS
 
 MAX_LAW = 20_000
 """The most pieces that a law may have once the rules are written into it."""
+MOST = 2**62
+"""Counts are whole numbers of 64 bits, with room for what reactions add."""
 
 
 def read(path: Path, *, law: str = "auto", scale: float | None = None) -> ReactionNetwork:  # noqa: ARG001
@@ -139,6 +141,9 @@ class _Assembly:
             mend = f"write species {name} = 0" + (f", or did you mean {near[0]!r}?" if near else "")
             raise self.source.refusal(self.draft.species[name], f"species {name!r} has no initial count", mend)
         value = self._value(name)
+        if value > MOST:
+            reason = f"species {name!r} starts at {value:g}, more than the {MOST:g} that can be counted"
+            raise self.source.refusal(self.draft.values[name][1], reason)
         if value < 0:
             raise self.source.refusal(
                 self.draft.values[name][1], f"species {name!r} starts at {value:g}", "give a count >= 0"
