@@ -124,11 +124,12 @@ def trace(posterior: Posterior, *, names: Sequence[str] | None = None) -> Figure
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """Draws [n, P] of the shown parameters with weights [n], and how they are drawn."""
+    """Draws [n, P] of the shown parameters with weights [n], worth so many `effective` ones, and their look."""
 
     label: str
     draws: Array
     weights: Array
+    effective: float
     colour: str
     filled: bool
 
@@ -136,13 +137,15 @@ class _Layer:
     def of(cls, label: str, posterior: Posterior, shown: Sequence[str], colour: str, *, filled: bool) -> _Layer:
         held = posterior.flat_weights > 0
         columns = [posterior.names.index(name) for name in shown]
-        return cls(label, posterior.flat[held][:, columns], posterior.flat_weights[held], colour, filled)
+        w = posterior.flat_weights[held]
+        chains = [float(posterior.diagnostics.get(name, {}).get("ess_bulk", np.inf)) for name in shown]
+        effective = min([float(1 / (w @ w)), *(ess for ess in chains if ess > 1)])
+        return cls(label, posterior.flat[held][:, columns], w, effective, colour, filled)
 
     def smoothing(self, values: Array, axes: int) -> float:
         """The width in bins over which a histogram of so many axes is smoothed (Scott's rule, within reason)."""
         sd = np.sqrt(self.weights @ (values - self.weights @ values) ** 2)
-        effective = 1 / (self.weights @ self.weights)
-        return float(np.clip(sd * effective ** (-1 / (axes + 4)), 1.0, 3.0))
+        return float(np.clip(sd * self.effective ** (-1 / (axes + 4)), 1.0, 3.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,7 +112,7 @@ class Cells:
 def predictive(panels: Sequence[Cells]) -> Figure:
     """Shares of cells by count: observed ones as dots, new data sets as their mean and a band of 90 %."""
     with style():
-        figure, grid = _grid(len(panels), 2.5, "share of cells")
+        figure, grid = _grid(len(panels), 2.5, "share of cells, per count")
         for axes, panel in zip(grid, panels, strict=False):
             _cells(axes, panel)
         legend_above(figure, grid[0])
@@ -125,10 +125,11 @@ def _cells(axes: Axes, panel: Cells) -> None:
     top = int(max(panel.observed.max(), np.quantile(panel.replicated, 0.999)))
     bins = min(45, round(4 * len(panel.observed) ** (1 / 3)))  # twice the rule of Rice
     width = max(1, -(-(top + 1) // bins))
-    edges = np.arange(0, top + 1 + width, width) - 0.5
-    observed, *new = (np.histogram(x, edges)[0] / len(x) for x in (panel.observed, *panel.replicated))
-    middle, (low, high) = edges[:-1] + 0.5 * width, np.quantile(new, [0.05, 0.95], axis=0)
-    axes.bar(middle, high - low, width, bottom=low, color=BLUE, alpha=0.22, label="90 % of new data sets")
+    edges = np.concatenate([[-0.5], np.arange(0.5, top + 0.5 + width, width)])  # empty cells have a bin of their own
+    middle, widths = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
+    observed, *new = (np.histogram(x, edges)[0] / len(x) / widths for x in (panel.observed, *panel.replicated))
+    low, high = np.quantile(new, [0.05, 0.95], axis=0)
+    axes.bar(middle, high - low, widths, bottom=low, color=BLUE, alpha=0.22, label="90 % of new data sets")
     axes.stairs(np.mean(new, axis=0), edges, color=BLUE, lw=1.5, label="posterior predictive")
     axes.scatter(middle, observed, s=16, color=INK, lw=0, zorder=3, label="observed cells")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))

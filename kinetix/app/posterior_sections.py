@@ -96,9 +96,9 @@ def predictive_section(posterior: Posterior) -> Section:
     if check is None:
         return Section(title, (prose("No new cells were drawn to compare with."),))
     caption = (
-        "Dots: the share of the observed cells with each count. Blue: new data sets of the same size, drawn from the "
-        "posterior: their mean, and the band in which 90 % of them lie. Dots far outside the band are what the model "
-        "cannot explain."
+        "Dots: the share of the observed cells with each count, empty cells on their own. Blue: new data sets of the "
+        "same size, drawn from the posterior: their mean, and the band in which 90 % of them lie. Dots far outside the "
+        "band are what the model cannot explain."
     )
     drawn = picture(figures.predictive(panels(posterior, check)), "Observed cells and new ones", caption)
     return Section(title, (drawn, *_misfits(check)))
