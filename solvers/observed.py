@@ -71,7 +71,7 @@ def log_prob_by_time(
     distinct, place = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
     if len(distinct) * len(rows) > SHARED * sum(map(len, rows)):
         return [log_prob_observed(net, context[:, k], r, axes, names) for k, r in enumerate(rows)]
-    whole = log_prob_observed(net, context.flatten(0, 1), distinct, axes, names).unflatten(0, context.shape[:2])
+    whole = log_prob_observed(net, context.flatten(0, 1), distinct, axes, names).reshape(*context.shape[:2], -1)
     places = np.split(place.reshape(-1), np.cumsum([len(r) for r in rows])[:-1])
     return [whole[:, k, torch.from_numpy(at).to(whole.device)] for k, at in enumerate(places)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,10 @@ Counts = NDArray[np.int64]
 T = TypeVar("T")
 
 MANY = 16
-"""Rate vectors from which the compiled pilots pay."""
+"""Rate vectors of one model, in this process so far, from which the compiled pilots pay."""
+
+_SEEN: Counter[str] = Counter()
+"""Rate vectors so far, by the fingerprint of their model; they choose how pilots run, not what they find."""
 
 SHORT = 20_000
 """Windows up to this size need no thread of their own to be interrupted in time."""
@@ -72,7 +76,9 @@ class Projector:
         Each window depends on its rate vector alone, not on the others.
         """
         least = np.maximum(self.maker.start.counts.max(axis=0), at_least)
-        compiled = len(thetas) >= MANY and have_numba()
+        network = self.maker.model.network
+        _SEEN[network.fingerprint] += len(thetas)
+        compiled = _SEEN[network.fingerprint] >= MANY and have_numba()
         waiting = {
             b: np.maximum(self._with_fixed(self.maker.guess(theta, least, compiled=compiled)), least)
             for b, theta in enumerate(thetas)
