@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -85,17 +85,19 @@ class Projector:
         }
         found: dict[int, T] = {}
         while waiting:
-            groups: dict[tuple[int, ...], list[int]] = {}
-            for b, caps in waiting.items():
-                groups.setdefault(tuple(caps.tolist()), []).append(b)
+            places = {caps: self._place(caps) for caps in {tuple(caps.tolist()) for caps in waiting.values()}}
+            tasks = [
+                partial(self._attempt, places[tuple(caps.tolist())], caps, thetas[b], keep)
+                for b, caps in waiting.items()
+            ]
+            short = all(stencil.space.size <= SHORT for stencil, _ in places.values())
+            tried = zip(waiting, run_all(tasks, self.threads, short=short), strict=True)
             waiting = {}
-            for caps, members in groups.items():
-                tried = self._group(np.array(caps, dtype=np.int64), thetas[members], keep)
-                for b, (kept, wider) in zip(members, tried, strict=True):
-                    if wider is None:
-                        found[b] = kept[0]
-                    else:
-                        waiting[b] = wider
+            for b, (kept, wider) in tried:
+                if wider is None:
+                    found[b] = kept[0]
+                else:
+                    waiting[b] = wider
         return [found[b] for b in range(len(thetas))]
 
     def on(self, space: StateSpace, thetas: Array) -> Array:
@@ -108,27 +110,28 @@ class Projector:
         tasks = [partial(task, theta) for theta in thetas]
         return np.stack(run_all(tasks, self.threads, short=space.size <= SHORT))
 
-    def _group(self, caps: Counts, thetas: Array, keep: Callable[[Law], T]) -> list[tuple[list[T], Counts | None]]:
-        """For rate vectors on one window: what to keep, or a wider window."""
-        space = self.maker.space(caps)
+    def _place(self, caps: Sequence[int]) -> tuple[Stencil, Array]:
+        """The stencil of a window and the start on it."""
+        space = self.maker.space(np.array(caps, dtype=np.int64))
         if space.size > self.max_states:
             raise TruncationError(
                 f"the law needs a window of at least {space.size} states, more than max_states = {self.max_states}",
                 place="fsp",
                 mend="raise max_states, allow a larger leak, or use ssa",
             )
-        stencil, start = Stencil(self.maker.model, space), self.maker.start.on(space)
+        return Stencil(self.maker.model, space), self.maker.start.on(space)
 
-        def task(theta: Array, flag: Flag) -> tuple[list[T], Counts | None]:
-            operator = MasterOperator(stencil, theta)
-            swept, bound = self._integrate(operator, start, flag, lost_at_most=self.leak)
-            lost = np.maximum(start.sum() - swept.laws.sum(axis=1), 0.0)
-            if not swept.stopped and lost[-1] <= self.leak:
-                return [keep(Law(space, caps, swept.laws, lost, bound, swept.products))], None
-            return [], self._wider(caps, operator, swept, float(lost[-1]))
-
-        tasks = [partial(task, theta) for theta in thetas]
-        return run_all(tasks, self.threads, short=space.size <= SHORT)
+    def _attempt(
+        self, place: tuple[Stencil, Array], caps: Counts, theta: Array, keep: Callable[[Law], T], flag: Flag
+    ) -> tuple[list[T], Counts | None]:
+        """For a rate vector on one window: what to keep, or a wider window."""
+        stencil, start = place
+        operator = MasterOperator(stencil, theta)
+        swept, bound = self._integrate(operator, start, flag, lost_at_most=self.leak)
+        lost = np.maximum(start.sum() - swept.laws.sum(axis=1), 0.0)
+        if not swept.stopped and lost[-1] <= self.leak:
+            return [keep(Law(stencil.space, caps, swept.laws, lost, bound, swept.products))], None
+        return [], self._wider(caps, operator, swept, float(lost[-1]))
 
     def _integrate(
         self, operator: MasterOperator, start: Array, flag: Flag, *, lost_at_most: float
