@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 import kinetix as kx
-from kinetix.expressions import symbol
 from kinetix.solvers.ssa import simulate
 
 SEED = 20260
@@ -21,27 +20,10 @@ TRUTH = {"sigma_u": 0.69, "sigma_b": 0.07, "rho_u": 7.2, "rho_b": 40.6}
 DATA = Path(__file__).parent / "data"
 
 
-def network() -> kx.ReactionNetwork:
-    """A gene, free (Gu = 1) or bound by its own protein P, which makes the protein at rho_u or rho_b."""
-    free, protein = symbol("Gu"), symbol("P")
-    su, sb, ru, rb, decay = (symbol(name) for name in (*TRUTH, "decay"))
-    return kx.ReactionNetwork(
-        [kx.Species("Gu", 1), kx.Species("P", 0)],
-        [kx.Parameter(name, value) for name, value in (*TRUTH.items(), ("decay", 1.0))],
-        [
-            kx.Reaction("unbind", {}, {"Gu": 1, "P": 1}, su * (1 - free)),
-            kx.Reaction("bind", {"Gu": 1, "P": 1}, {}, sb * free * protein),
-            kx.Reaction("make_free", {"Gu": 1}, {"Gu": 1, "P": 1}, ru * free),
-            kx.Reaction("make_bound", {}, {"P": 1}, rb * (1 - free)),
-            kx.Reaction("degrade", {"P": 1}, {}, decay * protein),
-        ],
-        name="autoregulation",
-    )
-
-
 def main() -> None:
     """Write the cells and the truth."""
-    model = kx.compile_network(network())
+    network = kx.load(Path(__file__).parent / "models" / "autoregulation.xml").replace(parameters=TRUTH)
+    model = kx.compile_network(network)
     n = CELLS * len(TIMES)
     paths = simulate(
         model, TIMES, np.tile(model.theta, (n, 1)), np.tile(model.initial, (n, 1)), rng=np.random.default_rng(SEED)

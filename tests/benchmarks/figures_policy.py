@@ -10,12 +10,11 @@ under policy gradient is above 0.06.
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 import kinetix as kx
-from kinetix.expressions import symbol
-from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 from kinetix.solvers.box import Box
 from kinetix.solvers.certificate import Context, held_out, judged
 from kinetix.solvers.layout import Layout
@@ -25,23 +24,14 @@ from kinetix.solvers.policy import SetSettings, train_set
 from kinetix.solvers.teachers import Course
 from kinetix.solvers.training import Budget
 
+MODEL = Path(__file__).parents[2] / "examples" / "models" / "autoregulation.xml"
 BOX = {"sigma_u": (0, 2), "sigma_b": (0, 0.1), "rho_u": (0, 10), "rho_b": (0, 100)}
 MARKED = ((0.94, 0.01, 8.40, 28.1), (0.69, 0.07, 7.2, 40.6), (0.44, 0.08, 0.94, 53.1))
 SECONDS, SECONDS_VAN, LIMIT = 200, 30, 0.06
 
 
-def autoregulation(values: tuple[float, ...]) -> ReactionNetwork:
-    free, protein = symbol("Gu"), symbol("P")
-    su, sb, ru, rb = (symbol(name) for name in BOX)
-    reactions = [
-        Reaction("release", {}, {"Gu": 1, "P": 1}, su * (1 - free)),
-        Reaction("bind", {"Gu": 1, "P": 1}, {}, sb * free * protein),
-        Reaction("make_free", {"Gu": 1}, {"Gu": 1, "P": 1}, ru * free),
-        Reaction("make_bound", {}, {"P": 1}, rb * (1 - free)),
-        Reaction("decay", {"P": 1}, {}, protein),
-    ]
-    parameters = [Parameter(name, value) for name, value in zip(BOX, values, strict=True)]
-    return ReactionNetwork([Species("Gu", 1), Species("P", 0)], parameters, reactions, name="autoregulation")
+def model_at(rates: tuple[float, ...]) -> kx.ReactionNetwork:
+    return kx.load(MODEL).replace(parameters=dict(zip(BOX, rates, strict=True)))
 
 
 def row(name: str, h: Mapping[str, float], seconds: float) -> None:
@@ -49,7 +39,7 @@ def row(name: str, h: Mapping[str, float], seconds: float) -> None:
     print(f"| {name} | {figures} | {seconds:.0f} |", flush=True)
 
 
-def vans(layout: Layout, network: ReactionNetwork, seed: int) -> None:
+def vans(layout: Layout, network: kx.ReactionNetwork, seed: int) -> None:
     """A VAN for every held-out context, with the CPU seconds a VAN that the teachers of MET had."""
     box, how = Box.of(network, BOX, (0, 10)), SetSettings()
     contexts = held_out(box, 100)
@@ -72,7 +62,7 @@ def marked(seed: int) -> None:
     print("\n| VAN at | " + " | ".join(f"t = {t:g}" for t in times) + " | floor | CPU s |")
     print("|---|" + "---|" * (len(times) + 2))
     for point in MARKED:
-        network = autoregulation(point)
+        network = model_at(point)
         net = kx.VAN(checked=0).train(network, times=(0, 10), budget_cpu=SECONDS_VAN, seed=seed)
         model = kx.compile_network(network)
         laws = net.solve(kx.Problem.of(network, times), rng=np.random.default_rng(seed)).laws
@@ -86,7 +76,7 @@ def marked(seed: int) -> None:
 
 
 def main(seed: int = 1) -> int:
-    network, missed = autoregulation(MARKED[0]), False
+    network, missed = model_at(MARKED[0]), False
     print("| law | mean | median | p90 | max | floor of 10⁴ paths | CPU s |")
     print("|---|---|---|---|---|---|---|")
     for signal in ("policy-gradient", "kl"):
