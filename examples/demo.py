@@ -17,7 +17,10 @@ from kinetix.app.sections import FOOTER, Point, certificate_section, laws_sectio
 HERE, OUT, BEGAN = Path(__file__).parent, Path("out/demo"), time.monotonic()
 BOX = {"sigma_u": (0, 2), "sigma_b": (0, 0.1), "rho_u": (0, 10), "rho_b": (0, 100)}
 POINTS = ((0.94, 0.01, 8.40, 28.1), (0.69, 0.07, 7.2, 40.6), (0.44, 0.08, 0.94, 53.1))  # marked in the MET paper
-TELEGRAPH = {"kon": (0.2, 5), "koff": (1, 30), "ksyn": (20, 600)}  # per lifetime of the messenger
+TELEGRAPH = {  # per lifetime of the messenger; cells in a steady state fix ksyn / koff only, so koff is set
+    "kon": kx.prior.log_uniform(0.2, 5), "koff": kx.prior.fixed(10), "ksyn": kx.prior.log_uniform(30, 600),
+}  # fmt: skip
+PARTS = (cells_section, rates_section, trust_section, predictive_section)
 
 
 def say(text: str) -> None:
@@ -44,8 +47,8 @@ def main() -> None:
     gene = kx.load(HERE / "models/telegraph.xml")
     messengers = kx.Observations.read_csv(HERE / "data/pspf.csv", header=False, columns={0: "M"}, time=10)
     say(f"rates from {messengers} (real messengers in a steady state; exact likelihood)")
-    wide = {name: kx.prior.log_uniform(*bounds) for name, bounds in TELEGRAPH.items()}
-    real = kx.infer(gene, messengers, prior=wide, walkers=16, seed=1).predict(kx.FSP(), rng=np.random.default_rng(1))
+    real = kx.infer(gene, messengers, prior=TELEGRAPH, likelihood="fsp", walkers=16, seed=1)
+    real = real.predict(kx.FSP(), rng=np.random.default_rng(1))
 
     alone = found.uncorrected()
     points = [Point(f"point {i}", dict(zip(BOX, rates, strict=True))) for i, rates in enumerate(POINTS, 1)]
@@ -54,7 +57,7 @@ def main() -> None:
         laws_section(net, points, (0.2, 0.5, 1, 2, 4, 7, 10), kx.FSP(), seed=1),
         cells_section(found), rates_section(found, truth=truth), trust_section(alone, exact=found),
         predictive_section(found),
-        *(Section(f"PspF: {s.title}", s.blocks) for s in (rates_section(real), trust_section(real), predictive_section(real))),
+        *(Section(f"PspF: {s.title}", s.blocks) for s in (part(real) for part in PARTS)),
         reproduce_section(["make demo"], facts(found)),
     ]  # fmt: skip
     shift = np.abs((alone.mean() - found.mean()) / found.sd())

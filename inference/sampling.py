@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any
 
@@ -40,7 +41,7 @@ FIRST, GROWTH = 200, 1.5
 DROPPED = 0.25
 """The share of the steps, the first ones, that is dropped."""
 
-MARGIN = 2.0
+MARGIN = 1.25
 """Effective draws over those asked for at which chains that may stop do: stopping at a threshold flatters."""
 
 STORED = 4000
@@ -149,15 +150,18 @@ def _walk(
     streams: list[np.random.Generator],
     progress: Progress | None,
 ) -> Chains:
-    """All ensembles, in step, until they have converged or used up their steps."""
+    """All ensembles, in step, until they have converged or used up their steps.
+
+    Each walks on a thread and a stream of its own: solvers leave the interpreter while they compute.
+    """
     seen: list[list[tuple[Array, Array]]] = [[] for _ in streams]
     clock = _Clock(progress, time.monotonic())
-    finished = False
+    finished, pool = False, ThreadPoolExecutor(len(streams), thread_name_prefix="kinetix-walk")
     try:
         paths = [_path(target, walkers, stream) for stream in streams]
         for done in range(1, (steps or max_steps) + 1):
-            for path, chain in zip(paths, seen, strict=True):
-                chain.append(next(path))
+            for chain, step in zip(seen, pool.map(next, paths), strict=True):
+                chain.append(step)
             if (
                 steps is None
                 and done in _judgements(max_steps)
@@ -169,6 +173,8 @@ def _walk(
     except KeyboardInterrupt:
         if min(map(len, seen)) < 8:
             raise
+    finally:
+        pool.shutdown()
     return _collected(seen, finished)
 
 
