@@ -1,12 +1,13 @@
 # make demo   the main job on a fresh machine: model file -> trained MET -> posterior -> one report
 # make test   the whole fast suite
+# make figures   every measured figure again, into tests/benchmarks/RESULTS.md (half an hour)
 # make lint   ruff and, on the installed wheel, mypy --strict
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-slow lint types clean
+.PHONY: demo test test-slow figures lint types clean
 
 demo: .venv/runtime
 	$(BIN)/python examples/demo.py
@@ -16,6 +17,9 @@ test: .venv/tools
 
 test-slow: .venv/tools
 	$(BIN)/python -m pytest -q -m slow
+
+figures: .venv/tools
+	$(BIN)/python tests/benchmarks/results.py
 
 lint: .venv/tools types
 	$(BIN)/ruff check .

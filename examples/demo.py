@@ -44,6 +44,8 @@ def main() -> None:
     found.save(OUT / "posterior.nc")
     truth = tomllib.loads((HERE / "data/autoregulation_truth.toml").read_text())["truth"]
 
+    found.plot_pairs(truth=truth).savefig(OUT / "posterior.png", dpi=90)
+
     gene = kx.load(HERE / "models/telegraph.xml")
     messengers = kx.Observations.read_csv(HERE / "data/pspf.csv", header=False, columns={0: "M"}, time=10)
     say(f"rates from {messengers} (real messengers in a steady state; exact likelihood)")
