@@ -7,9 +7,8 @@ or the steps are used up; the answer says which. The same seed gives the same dr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from kinetix.problem import Problem
 from kinetix.provenance import versions
 from kinetix.solver import Solver
 
-from . import ensembles as walks
+from .chains import Chains, Progress, walk
 from .diagnostics import Diagnostics
 from .likelihood import Likelihood
 from .log_posterior import LogPosterior
@@ -33,43 +32,6 @@ from .reweighting import Weighed, not_checked, weigh
 from .summary import ESS, RHAT
 
 Array = NDArray[np.float64]
-Progress = Callable[[Mapping[str, float]], None]
-
-FIRST, GROWTH = 200, 1.5
-"""Steps before the chains are judged for the first time, and how the number grows from one time to the next."""
-
-DROPPED = 0.25
-"""The share of the steps, the first ones, that is dropped."""
-
-MARGIN = 1.25
-"""Effective draws over those asked for at which chains that may stop do: stopping at a threshold flatters."""
-
-STORED = 4000
-"""Draws of one ensemble that the posterior holds at most; others are thinned away."""
-
-
-@dataclass(frozen=True)
-class Chains:
-    """Walks of C ensembles of W walkers on n steps: `u` [C, n, W, P], `log_density` [C, n, W]."""
-
-    u: Array
-    log_density: Array
-    acceptance: float
-    finished: bool
-
-    def kept(self) -> Chains:
-        """Without the first steps."""
-        first = int(DROPPED * self.u.shape[1])
-        return replace(self, u=self.u[:, first:], log_density=self.log_density[:, first:])
-
-    @property
-    def stride(self) -> int:
-        """Every which step is held."""
-        return int(max(1, -(-self.u.shape[1] * self.u.shape[2] // STORED)))
-
-    def thinned(self) -> Chains:
-        """Evenly spaced steps, as many as a posterior holds."""
-        return replace(self, u=self.u[:, :: self.stride], log_density=self.log_density[:, :: self.stride])
 
 
 def infer(  # noqa: PLR0913 - the face of api.md
@@ -107,7 +69,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     # an exact solver is asked about the same cells: what it refuses is known before the walk
     judge = None if exact is None else Likelihood(exact, problem, data, tuple(free))
     *streams, last = rng.spawn(ensembles + 1)
-    chains = _walk(target, count, steps, max_steps, streams, progress).kept()
+    chains = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress).kept()
     held = chains.thinned()
     values = target.constrained(held.u)
     found = Diagnostics.of(values, target.names, stride=chains.stride)
@@ -139,96 +101,10 @@ def infer(  # noqa: PLR0913 - the face of api.md
     )
 
 
-# the walk ------------------------------------------------------------------------------------------
-
-
-def _walk(
-    target: LogPosterior,
-    walkers: int,
-    steps: int | None,
-    max_steps: int,
-    streams: list[np.random.Generator],
-    progress: Progress | None,
-) -> Chains:
-    """All ensembles, in step, until they have converged or used up their steps.
-
-    Each walks on a thread and a stream of its own: solvers leave the interpreter while they compute.
-    """
-    seen: list[list[tuple[Array, Array]]] = [[] for _ in streams]
-    clock = _Clock(progress, time.monotonic())
-    finished, pool = False, ThreadPoolExecutor(len(streams), thread_name_prefix="kinetix-walk")
-    try:
-        paths = [_path(target, walkers, stream) for stream in streams]
-        for done in range(1, (steps or max_steps) + 1):
-            for chain, step in zip(seen, pool.map(next, paths), strict=True):
-                chain.append(step)
-            if (
-                steps is None
-                and done in _judgements(max_steps)
-                and _enough(_collected(seen, True), target.names, clock)
-            ):
-                break
-            clock.tick(done, steps or max_steps)
-        finished = True
-    except KeyboardInterrupt:
-        if min(map(len, seen)) < 8:
-            raise
-    finally:
-        pool.shutdown()
-    return _collected(seen, finished)
-
-
-def _path(target: LogPosterior, walkers: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-    """The walk of one ensemble, from the prior."""
-    yield from walks.steps(target, walks.start(target, walkers, rng=rng), rng=rng)
-
-
-def _judgements(most: int) -> set[int]:
-    """The numbers of steps after which the chains are judged."""
-    found, at = set(), float(FIRST)
-    while at < most:
-        found.add(int(at))
-        at *= GROWTH
-    return found
-
-
-def _collected(seen: list[list[tuple[Array, Array]]], finished: bool) -> Chains:
-    """The steps that every ensemble has made."""
-    n = min(map(len, seen))
-    u = np.stack([np.stack([step[0] for step in chain[:n]]) for chain in seen])
-    log_p = np.stack([np.stack([step[1] for step in chain[:n]]) for chain in seen])
-    moved = (np.diff(u, axis=1) != 0).any(axis=-1)
-    return Chains(u, log_p, float(moved.mean()) if moved.size else 0.0, finished)
-
-
 def _own_units(target: LogPosterior, chains: Chains) -> Array:
     """Log-densities of the parameters themselves, no longer of their unconstrained forms: [C, n, W]."""
     u = chains.u.reshape(-1, chains.u.shape[-1])
     return chains.log_density - target.log_jacobian(u).reshape(chains.log_density.shape)
-
-
-def _enough(chains: Chains, names: tuple[str, ...], clock: _Clock) -> bool:
-    found = Diagnostics.of(chains.kept().thinned().u, names)
-    clock.found = {"R-hat": found.worst_rhat, "ESS": found.least_ess, "acceptance": chains.acceptance}
-    return found.passes(rhat=RHAT, ess=MARGIN * ESS)
-
-
-@dataclass
-class _Clock:
-    """When the last word to `progress` was, and what was last found."""
-
-    progress: Progress | None
-    began: float
-    told: float = 0.0
-    found: Mapping[str, float] | None = None
-
-    def tick(self, done: int, most: int) -> None:
-        now = time.monotonic()
-        if self.progress is None or now - self.told < 0.3:
-            return
-        self.told = now
-        left = (now - self.began) / done * (most - done)
-        self.progress({"fraction": done / most, "step": float(done), "seconds_left": left, **(self.found or {})})
 
 
 # the exact stage -----------------------------------------------------------------------------------

@@ -179,6 +179,22 @@ def test_ctrl_c_gives_back_what_there_is():
     assert "NOT COMPLETE" in str(found.summary())
 
 
+def test_ctrl_c_before_the_first_steps_ends_every_walk_at_once():
+    """Mutant seen to fail: no word to the other threads, which go on until their walkers have reached the posterior."""
+    calls = []
+
+    class Interrupted(Poisson):
+        def log_prob_batch(self, problem, thetas, counts, axes, *, rng):
+            calls.append(len(thetas))
+            if len(calls) == 6:
+                raise KeyboardInterrupt
+            return super().log_prob_batch(problem, thetas, counts, axes, rng=rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        inferred(Interrupted())
+    assert len(calls) <= 12
+
+
 def test_too_few_steps_are_said_not_to_have_converged():
     found = inferred(steps=40)
     assert not found.converged
