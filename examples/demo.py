@@ -51,6 +51,7 @@ def main() -> None:
     say(f"rates from {messengers} (real messengers in a steady state; exact likelihood)")
     real = kx.infer(gene, messengers, prior=TELEGRAPH, likelihood="fsp", walkers=16, seed=1)
     real = real.predict(kx.FSP(), rng=np.random.default_rng(1))
+    real.save(OUT / "pspf.nc")
 
     alone = found.uncorrected()
     points = [Point(f"point {i}", dict(zip(BOX, rates, strict=True))) for i, rates in enumerate(POINTS, 1)]
