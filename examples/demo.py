@@ -49,7 +49,7 @@ def main() -> None:
     gene = kx.load(HERE / "models/telegraph.xml")
     messengers = kx.Observations.read_csv(HERE / "data/pspf.csv", header=False, columns={0: "M"}, time=10)
     say(f"rates from {messengers} (real messengers in a steady state; exact likelihood)")
-    real = kx.infer(gene, messengers, prior=TELEGRAPH, likelihood="fsp", walkers=16, seed=1)
+    real = kx.infer(gene, messengers, prior=TELEGRAPH, likelihood=kx.FSP(leak=1e-6), walkers=16, seed=1)
     real = real.predict(kx.FSP(), rng=np.random.default_rng(1))
     real.save(OUT / "pspf.nc")
 
