@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     printed = io.StringIO()
-    with _sigterm(), contextlib.redirect_stdout(printed) if as_json else contextlib.nullcontext():
+    with _sigterm(), _warnings(), contextlib.redirect_stdout(printed) if as_json else contextlib.nullcontext():
         outcome = _run(arguments)
     try:
         _say(outcome, printed.getvalue(), as_json=as_json)
@@ -135,6 +136,18 @@ def _say(outcome: Outcome, printed: str, *, as_json: bool) -> None:
     elif outcome.text:
         sys.stdout.write(outcome.text.rstrip("\n") + "\n")
     sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[None]:
+    """Say a warning in one line, without the place in the source that it came from."""
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        sys.stderr.write(f"kinetix: warning: {' '.join(str(message).split())}\n")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        yield
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_every_end_has_its_line_code_and_json(
     data = json.loads(out)
     assert (found, data["exit_code"], data["ok"]) == (code, code, False)
     assert words in data["error"]["message"]
+
+
+def test_a_warning_is_one_line_without_source(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant: Python's own printing, which shows a line of the source below the warning."""
+
+    def warned(_: list[str]) -> Outcome:
+        warnings.warn("the time lies\noutside", UserWarning, stacklevel=1)
+        return Outcome()
+
+    monkeypatch.setattr(cli, "_run", warned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run("doctor") == (0, "", "kinetix: warning: the time lies outside\n")
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["solve", "--json"], ["nonsense", "--json"], ["doctor", "--jsn"]])
