@@ -259,6 +259,7 @@ def test_fractional_starts_are_kept_for_check_to_say() -> None:
         (START + "X -> ; kk*X", r"line 2, column 8: unknown name 'kk'; did you mean 'k'"),
         (START + "X -> ; zeta*X", r"unknown name 'zeta'; give it a value: zeta = "),
         (START + "X -> ; expp(X)", r"line 2, column 8: unknown function 'expp'; did you mean 'exp'"),
+        (START + "X -> ; mass_acton(1)", r"unknown function 'mass_acton'; did you mean 'mass_action'"),
         (START + "X -> ; k*)X", r"line 2, column 10: unexpected '\)': expected an expression$"),
         (START + "X -> ; (k*X", r"line 2, column 12: unexpected end of the file: expected '\)'"),
         (START + "X -> Y\nk2 = 1", r"line 2, column 7: unexpected end of the line: expected ';' or '\+'"),
