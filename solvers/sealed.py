@@ -59,6 +59,8 @@ def write_sealed(folder: Path, kind: str, content: Mapping[str, Any], files: Map
 def read_sealed(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The content and files that `write_sealed` wrote; any damage is a CheckpointError naming the file."""
     path = folder / MANIFEST
+    if not folder.exists():
+        raise CheckpointError("there is no such folder", file=str(folder), mend="check the path")
     raw = _read(path, LARGEST)
     try:
         manifest = _Manifest.model_validate(json.loads(raw))

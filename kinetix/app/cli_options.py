@@ -52,7 +52,7 @@ class SettingsCommand(TyperCommand):
             elif name.removeprefix("--").replace("-", "_") in extra:
                 raise SettingError("is given twice", place=f"option {name}", mend="give it once")
             else:
-                extra[name.removeprefix("--").replace("-", "_")] = value if equals else next(rest, "true")
+                extra[name.removeprefix("--").replace("-", "_")] = value if equals else next(rest, "")
         ctx.meta[EXTRA] = (extra, sorted(n.removeprefix("--") for n in declared if n.startswith("--")))
         return list(super().parse_args(ctx, kept))
 
@@ -73,7 +73,9 @@ def settings_of(ctx: typer.Context, kind: type | None, owner: str, also: Mapping
             raise SettingError(
                 f"unknown option --{name.replace('_', '-')}", place=owner, mend=near_miss(name, hints, declared)
             )
-        settings[name] = converted(text, hints[name], name)
+        if not text and hints[name] is not bool:
+            raise SettingError("has no value", place=f"option --{name.replace('_', '-')}", mend="give one after it")
+        settings[name] = converted(text or "true", hints[name], name)
     return settings
 
 

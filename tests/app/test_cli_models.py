@@ -159,6 +159,7 @@ def test_compare_measures_distances(run: Run, model: Path, tmp_path: Path) -> No
         (["--solver", "met"], ["train one"]),
         (["--solver", "ssa", "--paths", "many"], ["--paths", "'many' is not a number"]),
         (["--solver", "ssa", "--paths", "-3"], ["paths"]),
+        (["--solver", "ssa", "--paths"], ["--paths", "has no value"]),
         (["--set", "kno=1"], ["did you mean 'kon'"]),
         (["--set", "kon"], ["--set", "NAME=VALUE"]),
         (["--initial", "N=3"], ["species 'N'", "G, Gs, M"]),
@@ -167,7 +168,7 @@ def test_compare_measures_distances(run: Run, model: Path, tmp_path: Path) -> No
         (["--seed", "x"], ["seed"]),
         (["--output", "run.doc"], ["run.doc", ".csv"]),
         (["--output", "nowhere/run.csv"], ["nowhere"]),
-        (["--solver", "absent/"], ["absent"]),
+        (["--solver", "absent/"], ["absent: there is no such folder", "check the path"]),
         (["--law", "atuo"], ["auto"]),
         (["--format", "smbl"], ["sbml"]),
     ],
@@ -176,7 +177,7 @@ def test_misspelt_options_names_and_values_are_refused(
     run: Run, model: Path, options: list[str], words: list[str]
 ) -> None:
     refused(run("solve", model, "--times", "1", *options), *words)
-    code, out, _ = run("solve", model, "--times", "1", *options, "--json")
+    code, out, _ = run("solve", model, "--json", "--times", "1", *options)
     assert (code, json.loads(out)["exit_code"]) == (2, 2)
 
 
