@@ -57,8 +57,10 @@ class SSA:
     def __post_init__(self) -> None:
         for name in ("paths", "max_events", "threads"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingError(f"{name} is {value}", place="ssa", mend="give a whole number >= 1")
+            if value is None and name == "threads":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise SettingError(f"{name} is {value!r}", place="ssa", mend="give a whole number >= 1")
         if self.engine not in ("auto", "numba", "numpy"):
             raise SettingError(f"unknown engine {self.engine!r}", place="ssa", mend="use auto, numba or numpy")
 

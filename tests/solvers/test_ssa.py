@@ -255,7 +255,8 @@ def test_networks_without_reactions_or_events_stand_still():
 
 
 def test_impossible_settings_are_refused():
-    for settings in ({"paths": 0}, {"max_events": 0}, {"threads": 0}, {"engine": "fortran"}):
+    wrong = [{"paths": 0}, {"paths": "10"}, {"paths": 1.5}, {"paths": None}, {"paths": True}]
+    for settings in (*wrong, {"max_events": 0}, {"threads": 0}, {"engine": "fortran"}):
         with pytest.raises(SettingError):
             SSA(**settings)
 
