@@ -48,6 +48,9 @@ class Problem:
 
         `initial` is counts by name (boundary species too) or a whole law over the counts.
         """
+        for what, given in (("parameters", parameters), ("initial", initial)):
+            if given is not None and not isinstance(given, Mapping | Distribution):
+                raise SettingError(f"{given!r} is not given by name", place=what, mend="give a mapping name -> value")
         compiled = model if isinstance(model, CompiledModel) else compile_network(model)
         network, values, start = compiled.network, dict(parameters or {}), PointMass(compiled.initial)
         law: Distribution = start

@@ -109,8 +109,8 @@ class Solution:
         if isinstance(counts, Mapping):
             axes = [self._axis(name) for name in counts]
             columns = np.broadcast_arrays(*(np.asarray(v) for v in counts.values()))
-            return law.marginal(axes).log_prob(np.stack(columns, axis=-1))
-        x = np.asarray(counts)
+            return law.marginal(axes).log_prob(_whole(np.stack(columns, axis=-1)))
+        x = _whole(np.asarray(counts))
         if x.shape[-1:] != (len(self.species),):
             raise SettingError(f"counts have {x.shape[-1:]} entries, not the {len(self.species)} species")
         return law.log_prob(x)
@@ -173,6 +173,13 @@ class Solution:
         require_known([name], (*self.species, *network.theta_names, *network.variables), "quantity")
         expression: sympy.Expr = symbol(name)
         return lambda t, x: self.model.evaluate(expression, x, self.theta, float(t))
+
+
+def _whole(counts: NDArray[Any]) -> NDArray[Any]:
+    """The counts, refused where they are not whole: a law would round them without a word."""
+    if counts.dtype.kind not in "biu" and (wrong := counts[~(counts == np.floor(counts)) | np.isinf(counts)]).size:
+        raise SettingError(f"the count {wrong.flat[0]} is not a whole number", place="counts", mend="count molecules")
+    return counts
 
 
 def _centred_product(f: Quantity, a: Array, g: Quantity, b: Array, t: float, x: NDArray[np.int64]) -> Array:

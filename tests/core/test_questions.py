@@ -1,0 +1,29 @@
+"""What a solver is asked, and what its answer is asked: values go by name, counts are whole."""
+
+import numpy as np
+import pytest
+
+import kinetix as kx
+from kinetix.errors import SettingError
+from kinetix.problem import Problem
+
+NETWORK = kx.ReactionNetwork(
+    [kx.Species("X", 3)], [kx.Parameter("k", 1.0)], [kx.Reaction("die", {"X": 1}, {}, kx.mass_action("k", {"X": 1}))]
+)
+
+
+@pytest.mark.parametrize("place", ["parameters", "initial"])
+def test_values_that_have_no_names_are_refused(place: str) -> None:
+    with pytest.raises(SettingError, match=f"^{place}: .*by name"):
+        Problem.of(NETWORK, [1.0], **{place: [1.0]})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("solver", [kx.FSP(), kx.SSA(paths=50)])
+def test_the_law_of_a_fraction_is_refused_and_of_whole_floats_is_not(solver: kx.Solver) -> None:
+    """Mutant: `astype(int64)`, by which 2.7 molecules have the probability of 2."""
+    solution = kx.solve(NETWORK, [1.0], solver=solver, seed=1)
+    with pytest.raises(SettingError, match=r"2\.7 is not a whole number"):
+        solution.log_prob([[1.0], [2.7]], 1.0)
+    with pytest.raises(SettingError, match=r"2\.7 is not a whole number"):
+        solution.log_prob({"X": [2.7]}, 1.0)
+    np.testing.assert_array_equal(solution.log_prob([[2.0]], 1.0), solution.log_prob([[2]], 1.0))
