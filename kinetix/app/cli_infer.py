@@ -57,7 +57,7 @@ def infer(
     import numpy as np
 
     from .files import require_readable, require_writable
-    from .tables import read_priors, read_truth
+    from .tables import read_priors, read_truth, told_by
 
     require_writable(output, (".nc",), "option --output")
     require_writable(report, (".html", ".htm"), "option --report")
@@ -78,7 +78,8 @@ def infer(
     )
     weigher, number_of_run = solver_of(likelihood), seed_of(seed)
     judge = judge_of(None if exact.lower() == "none" else exact, weigher)
-    with shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
+    named = told_by(prior, "prior", beliefs, network.theta_names)
+    with named, shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
         posterior = infer_rates(
             network,
             cells,

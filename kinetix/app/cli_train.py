@@ -43,7 +43,7 @@ def train(
 
     Any setting of MET is an option, as --width 64. Ctrl-C saves and prints how to go on.
     """
-    from .tables import read_box
+    from .tables import read_box, told_by
 
     network = read_model(model, law=law, scale=scale, format=format)
     network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
@@ -74,7 +74,8 @@ def train(
             progress=progress,
         )
 
-    net = _watched(run, f"training for {network.name}", again, output, quiet=as_json)
+    with told_by(box, "box", bounds, (*network.theta_names, *network.species_names)):
+        net = _watched(run, f"training for {network.name}", again, output, quiet=as_json)
     return _trained(net, output, number)
 
 

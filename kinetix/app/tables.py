@@ -7,14 +7,16 @@ dm = 1.0
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from kinetix.errors import DataError
+from kinetix.errors import DataError, SettingError
+from kinetix.network import require_known
 
 from .files import require_readable
 
@@ -45,6 +47,21 @@ def read_truth(path: Path) -> dict[str, float]:
         if not _is_number(value):
             raise DataError(f"{value!r} is not a number", file=str(path), place=f"[truth] {name}", mend="write one")
     return {name: float(value) for name, value in table.items()}
+
+
+@contextlib.contextmanager
+def told_by(path: Path, table: str, given: Iterable[str], known: Sequence[str]) -> Iterator[None]:
+    """Refuse names that the model does not know, and name `path` in whatever is wrong with the table."""
+    try:
+        require_known(given, known, "name")
+    except SettingError as problem:
+        raise SettingError(problem.reason, file=str(path), place=f"[{table}]", mend=problem.mend) from problem
+    try:
+        yield
+    except SettingError as problem:
+        if problem.place != table:
+            raise
+        raise problem.within(str(path)) from problem
 
 
 def _content(path: Path) -> dict[str, Any]:

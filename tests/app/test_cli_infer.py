@@ -141,7 +141,9 @@ def test_a_net_that_nothing_exact_was_asked_about_is_not_certified(run: Run, fol
 
 def test_a_prior_beyond_the_training_box_is_refused(run: Run, folder: Path, net: Path) -> None:
     (folder / "prior.toml").write_text("[prior]\nb = {log_uniform = [1, 40]}\n")
-    refused(run(*command(folder, *SHORT, "--likelihood", net)), "'b'", "[1, 40]", "training box [1, 30]")
+    refused(
+        run(*command(folder, *SHORT, "--likelihood", net)), "prior.toml: ", "'b'", "[1, 40]", "training box [1, 30]"
+    )
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json"])
@@ -193,7 +195,7 @@ def test_tables_that_are_no_counts_are_refused(run: Run, folder: Path, rows: str
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[prior]\nbb = {uniform = [1, 30]}\n", ["'bb'", "did you mean 'b'"]),
+        ("[prior]\nbb = {uniform = [1, 30]}\n", ["prior.toml: [prior]: ", "'bb'", "did you mean 'b'"]),
         ("[prior]\nb = {log_unifrom = [1, 30]}\n", ["prior.toml: ", "b", "log_unifrom", "did you mean 'log_uniform'"]),
         ("[prior]\nb = {uniform = [30, 1]}\n", ["prior.toml: ", "b"]),
         ("[prior]\nb = {uniform = [1]}\n", ["prior.toml: ", "b"]),

@@ -74,7 +74,9 @@ def test_a_box_that_varies_nothing_known_is_refused(run: Run, folder: Path) -> N
     (folder / "box.toml").write_text("[box]\nbb = [1, 5]\n")
     code, out, err = run(*command(folder, "--budget-steps", "5"))
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "'bb'" in err
+    assert "box.toml: [box]: unknown name 'bb'; did you mean 'b'?" in err
+    (folder / "box.toml").write_text("[box]\nb = [5, 1]\n")
+    assert "box.toml: box: 'b' has low 5" in run(*command(folder, "--budget-steps", "5"))[2]
 
 
 @pytest.mark.parametrize(
