@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ from .ssa import refuse_time
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+_NEEDS = {Real: "give a number", Integral: "give a whole number >= 1"}
+
 
 @dataclass(frozen=True)
 class FSP:
@@ -47,6 +50,13 @@ class FSP:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in (("leak", Real), ("max_states", Integral), ("max_work", Real)):
+            if not isinstance(getattr(self, name), kind):
+                raise SettingError(f"{name} is {getattr(self, name)!r}", place="fsp", mend=_NEEDS[kind])
+        if self.threads is not None and (not isinstance(self.threads, Integral) or self.threads < 1):
+            raise SettingError(f"threads is {self.threads!r}", place="fsp", mend="give a whole number >= 1")
+        if not isinstance(self.caps, Mapping | None):
+            raise SettingError(f"caps is {self.caps!r}", place="fsp", mend="give a mapping species -> largest count")
         if not 1e-13 <= self.leak < 1:
             raise SettingError(f"leak is {self.leak}", place="fsp", mend="give a probability from 1e-13 to below 1")
         if self.max_states < 1:

@@ -211,7 +211,8 @@ def test_work_beyond_the_budget_is_refused_before_the_run():
 def test_caps_are_by_name_and_settings_are_checked():
     with pytest.raises(SettingError, match="did you mean 'Gu'"):
         FSP(caps={"Gu_": 1}).solve(Problem.of(exact.autoregulation(), [1.0]))
-    for bad in ({"leak": 0.0}, {"leak": 1.0}, {"max_states": 0}):
+    kinds = [{"leak": "a"}, {"leak": None}, {"max_states": 2.5}, {"max_work": "a"}, {"threads": 0}, {"caps": 3}]
+    for bad in (*kinds, {"leak": 0.0}, {"leak": 1.0}, {"max_states": 0}):
         with pytest.raises(SettingError):
             FSP(**bad)
 
