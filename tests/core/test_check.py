@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinetix.errors import ModelError
+from kinetix.errors import ModelError, SettingError
 from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
 
@@ -59,3 +59,11 @@ def test_fractions_are_errors_for_stochastic_solvers_and_warnings_for_the_mean_f
     with pytest.raises(ModelError, match=r"KX106 X: starts at 2\.5"):
         model.check().raise_for_errors()
     assert model.check(solver="mean-field").raise_for_errors().codes == ("KX106",)
+
+
+def test_a_solver_that_there_is_not_is_refused() -> None:
+    """Mutant: every other word is a stochastic solver, so "mean-feld" makes errors of warnings."""
+    model = network(decay(mass_action("k", {"X": 1})), start=1.5)
+    assert [model.check(solver=s).errors.codes for s in ("fsp", "met", "mean-field")] == [("KX106",), ("KX106",), ()]
+    with pytest.raises(SettingError, match="did you mean 'mean-field'"):
+        model.check(solver="mean-feld")
