@@ -179,9 +179,11 @@ class Posterior:
 
     def save(self, path: str | Path) -> None:
         """Write draws, data, model and provenance to netCDF; `load` and `kinetix.open` read it back."""
+        from kinetix.storage import require_ending
+
         from .archive import save_posterior
 
-        save_posterior(self, Path(path))
+        save_posterior(self, require_ending(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Posterior:

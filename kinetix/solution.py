@@ -142,9 +142,9 @@ class Solution:
 
     def save(self, path: str | Path) -> None:
         """Write the laws and their provenance to netCDF; `kinetix.open` reads them back."""
-        from .storage import save_solution
+        from .storage import require_ending, save_solution
 
-        save_solution(self, Path(path))
+        save_solution(self, require_ending(path))
 
     # names and times ---------------------------------------------------------------------------
 

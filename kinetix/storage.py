@@ -15,7 +15,7 @@ import numpy as np
 
 from .compiler import compile_network
 from .distribution import Distribution, PointMass, Sampled, Tabulated
-from .errors import CheckpointError, KinetixError
+from .errors import CheckpointError, KinetixError, SettingError
 from .serial import network_from_json, network_to_json
 from .solution import Solution
 from .space import StateSpace
@@ -42,6 +42,14 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_ending(path: str | Path) -> Path:
+    """The path, refused unless it ends in .nc: `kinetix.open` would not read it back."""
+    place = Path(path)
+    if place.suffix != ".nc":
+        raise SettingError(f"{place.suffix or 'no ending'!r} is not netCDF", file=str(place), mend="end it with .nc")
+    return place
 
 
 def save_solution(solution: Solution, path: Path) -> None:

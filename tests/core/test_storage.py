@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinetix.distribution import PointMass, Sampled, Tabulated
-from kinetix.errors import CheckpointError
+from kinetix.errors import CheckpointError, SettingError
 from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
 from kinetix.problem import Problem
@@ -101,3 +101,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         table().save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["run.nc"]
+
+
+def test_another_ending_is_refused_before_anything_is_written(tmp_path):
+    """Mutant: netCDF in run.csv, which `kinetix.open` then refuses to read."""
+    with pytest.raises(SettingError, match=r"run\.csv: .*end it with \.nc"):
+        table().save(tmp_path / "run.csv")
+    assert not list(tmp_path.iterdir())
