@@ -69,7 +69,7 @@ def weigh(
         gate["certified"] = bool(k < PARETO and share >= EFFICIENCY)
         if not correct:
             return Weighed(gate)
-        n = min(len(draws), round(correct / max(share, 0.25)))
+        n = min(len(draws), max(len(first), round(correct / max(share, 0.25))))
         rest = _ratios(exact, draws, fit, order[len(first) : n], told=told)
     except KinetixError as problem:
         return Weighed({**gate, "reason": f"the exact solver could not answer: {problem.reason}"})

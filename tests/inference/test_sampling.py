@@ -256,6 +256,14 @@ def test_a_certified_net_may_stay_uncorrected():
     assert found.gate["evaluations"] == GATE
 
 
+@pytest.mark.parametrize("aim", [1, GATE, GATE + 1])
+def test_few_exact_draws_are_those_of_the_gate(aim):
+    """Mutant seen to fail: as many weights as were aimed at, for more draws."""
+    found = inferred(Net(slip=1.001), exact=Poisson(), exact_draws=aim)
+    assert found.gate["evaluations"] == pytest.approx(max(aim, GATE), abs=1)
+    assert np.count_nonzero(found.weights) == found.gate["evaluations"]
+
+
 def test_equal_draws_are_weighed_once():
     """Rejected moves repeat a draw: asking for it again is waste. Mutant: no table of distinct draws."""
     asked = []
