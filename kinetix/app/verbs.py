@@ -94,6 +94,9 @@ def infer(
     """
     from kinetix.inference import sampling
 
+    if not hasattr(data, "times"):
+        mend = "read a table with Observations.read_csv(path)"
+        raise SettingError(f"{type(data).__name__} is not Observations", place="data", mend=mend)
     number, weigher = seed_of(seed), solver_of(likelihood)
     require_arguments(sampling.infer, settings, place="infer")
     judge = judge_of(exact, weigher)

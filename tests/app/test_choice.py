@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import kinetix as kx
 from kinetix.app.choice import is_folder, seed_of, solver_of
 from kinetix.errors import CheckpointError, SettingError
 from kinetix.solvers.fsp import FSP
@@ -59,3 +60,9 @@ def test_seeds_are_whole_numbers_from_zero() -> None:
     for bad in (-1, 1.5, "3", True):
         with pytest.raises(SettingError, match="seed"):
             seed_of(bad)  # type: ignore[arg-type]
+
+
+def test_a_path_is_not_a_table_of_cells() -> None:
+    network = kx.parse("species X = 0\nmade: -> X; k\nk = 1")
+    with pytest.raises(SettingError, match=r"data: str is not Observations; .*read_csv"):
+        kx.infer(network, "cells.csv", prior={"k": kx.prior.uniform(0, 1)})  # type: ignore[arg-type]
