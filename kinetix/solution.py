@@ -54,6 +54,12 @@ class Solution:
         """The same answer with more provenance."""
         return replace(self, meta={**self.meta, **entries})
 
+    def __repr__(self) -> str:
+        """One line: what was asked, who answered, how far off it can be."""
+        bound = "no proven bound" if self.error is None else f"total variation error <= {self.error:.2g}"
+        name, solver = self.model.network.name, self.meta.get("solver", "a solver")
+        return f"<Solution: {name} by {solver}, {len(self.species)} species at {len(self.times)} times, {bound}>"
+
     @property
     def species(self) -> tuple[str, ...]:
         """The names of the counted species, in the order of every array: [S]."""

@@ -27,3 +27,10 @@ def test_the_law_of_a_fraction_is_refused_and_of_whole_floats_is_not(solver: kx.
     with pytest.raises(SettingError, match=r"2\.7 is not a whole number"):
         solution.log_prob({"X": [2.7]}, 1.0)
     np.testing.assert_array_equal(solution.log_prob([[2.0]], 1.0), solution.log_prob([[2]], 1.0))
+
+
+def test_an_answer_shows_itself_in_one_line() -> None:
+    """Mutant: the dataclass's own `repr`, which prints the network and every table."""
+    shown = repr(kx.solve(NETWORK, [1.0, 2.0]))
+    assert shown.startswith("<Solution: model by FSP, 1 species at 2 times, total variation error <= ")
+    assert "no proven bound" in repr(kx.solve(NETWORK, [1.0], solver="ssa", paths=5, seed=1))
