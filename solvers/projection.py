@@ -152,8 +152,12 @@ class Projector:
         return swept, schedule.error + swept.drift + schedule.rounding(len(tables.steps))
 
     def _wider(self, caps: Counts, operator: MasterOperator, swept: Sweep, lost: float) -> Counts:
-        wider = self._with_fixed(self.maker.wider(caps, operator, swept.occupancy, self.leak))
-        if (wider <= caps).all():
+        # a sweep that stops early has few samples of its occupancy, which may miss the face: its laws do not
+        for weight in (swept.occupancy, swept.occupancy + swept.laws.sum(axis=0)):
+            wider = self._with_fixed(self.maker.wider(caps, operator, weight, self.leak))
+            if (wider > caps).any():
+                break
+        else:
             raise TruncationError(
                 f"the window of {operator.stencil.space.size} states loses {lost:.2g} or more, "
                 f"above leak = {self.leak:g}",

@@ -9,6 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.distribution import Sampled, Tabulated
 from kinetix.errors import RunError, SettingError, TruncationError, UnsupportedFeature
@@ -206,6 +207,15 @@ def test_a_window_that_cannot_hold_the_law_says_how_many_states_it_needs():
 def test_work_beyond_the_budget_is_refused_before_the_run():
     with pytest.raises(TruncationError, match=r"takes about .* additions, more than max_work"):
         FSP(max_work=1e3).solve(Problem.of(exact.autoregulation(), [10.0]))
+
+
+def test_short_times_widen_the_window_too():
+    """Mutant: faces moved by the sampled occupancy alone, which is the start's when the sweep stops at once."""
+    network = kx.parse("species X = 0\nborn: -> X; b\ndies: X -> ; d*X\nb = 0.1; d = 0.01")
+    for end in (0.418, 0.42, 0.426, 0.534, 0.596):
+        solution = FSP().solve(Problem.of(network, [end]))
+        assert solution.error <= 1e-9
+        assert np.isclose(solution.mean()[0, 0], 10 * -np.expm1(-0.01 * end), atol=1e-8)
 
 
 def test_caps_are_by_name_and_settings_are_checked():
