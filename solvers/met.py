@@ -355,7 +355,8 @@ def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: W
     """The net of `TrainedMET.manifest` and its weights."""
     saved = _Saved.model_validate(manifest)
     settings = MET(**saved.settings)
-    box = {name: _Bounds(*bounds, name in saved.logarithmic) for name, bounds in saved.box.items()}
+    order = [*network.theta_names, *network.species_names, *saved.box]  # JSON has sorted the names
+    box = {name: _Bounds(*saved.box[name], name in saved.logarithmic) for name in order if name in saved.box}
     domain = Box.of(network, box, saved.times)
     layout = Layout.of(saved_window(network, saved.lower, saved.shape))
     with torch.device("meta"):

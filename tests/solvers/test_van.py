@@ -9,7 +9,6 @@ import torch
 
 from kinetix.distribution import PointMass
 from kinetix.errors import CheckpointError, RunError, SettingError, UnsupportedFeature
-from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
 from kinetix.solvers.certificate import hellinger
@@ -138,13 +137,6 @@ def test_batches_say_what_single_laws_say(net):
         np.testing.assert_allclose(found, np.tile(law.log_prob(counts), (2, 1)), atol=1e-5)
 
 
-@pytest.fixture
-def text(monkeypatch):
-    """The model's text in a folder is for people, and written by the importers' wing: here any will do."""
-    monkeypatch.setattr(ReactionNetwork, "to_text", lambda self: f"model {self.name}")
-
-
-@pytest.mark.usefixtures("text")
 def test_saved_and_loaded_it_says_the_same(net, stepped, tmp_path):
     """Mutant: `stored` forgotten, or the members of a stack in another order."""
     for name, trained, times in (("a", net, TIMES), ("b", stepped, stepped.stored[[0, 3, -1]])):
@@ -170,7 +162,6 @@ def test_damaged_manifests_are_refused(net, stepped):
         from_saved(net.network, {**stepped.manifest(), "stored": [0.1]}, Weights(pack(stepped.weights()), "weights"))
 
 
-@pytest.mark.usefixtures("text")
 def test_stopped_and_resumed_training_ends_in_the_same_bits(tmp_path):
     """Blocks are made again from (root, number). Mutant: blocks drawn from the run's own stream."""
     keywords = {"times": (0, 4), "budget_steps": 60}
