@@ -74,6 +74,8 @@ class _Assembly:
         draft = self.draft
         self._refuse_contradictions()
         counted = [s for s in draft.species if s not in self.boundary and s not in draft.rules]
+        if not (draft.species or draft.values or draft.declared or draft.rules or draft.compartments):
+            raise ModelError("there is no model in it", file=source, mend="declare a species, as: species X = 0")
         species = [Species(s, self._count(s), self._home(s)) for s in counted]
         others = [n for n in (*draft.values, *draft.declared) if n not in draft.species and n not in draft.rules]
         parameters = [Parameter(n, self._value(n)) for n in dict.fromkeys(others) if n not in self.compartments]

@@ -74,6 +74,12 @@ class Posterior:
         if self.weights is not None:
             put(self, "weights", _normalised(self.weights, self.log_density.shape))
 
+    def __repr__(self) -> str:
+        """One line: of what, from how many cells and draws, and whether to be trusted."""
+        chains, n, _ = self.draws.shape
+        trust = "trusted" if self.trusted else "not to be trusted yet: see check()"
+        return f"<Posterior: {', '.join(self.names)} from {self.data.cells} cells, {chains} x {n} draws, {trust}>"
+
     # what is known of the parameters ---------------------------------------------------------------
 
     @property

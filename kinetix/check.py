@@ -6,7 +6,6 @@ network itself shows.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,23 +17,20 @@ from .network import Reaction, ReactionNetwork, require_known
 
 MEAN_FIELD = "mean-field"
 
+SOLVERS = ("fsp", "ssa", "met", "van", MEAN_FIELD)
+"""The names that a network can be judged for: those of the catalogue, the nets, and the mean field."""
+
 
 def check(network: ReactionNetwork, *, solver: str | None = None) -> Findings:
     """Every finding about the network, for stochastic solvers unless `solver` is "mean-field"."""
     if solver is not None:
-        require_known([solver], _solvers(), "solver")
+        require_known([solver], SOLVERS, "solver")
     hard: Severity = "warning" if solver == MEAN_FIELD else "error"
     findings = [*network.report, *_whole_numbers(network, hard)]
     for reaction in network.reactions:
         findings += [*_law(network, reaction)]
     findings += [*_unused(network), *_never_fire(network), *_unbounded(network)]
     return Findings.of(findings)
-
-
-def _solvers() -> tuple[str, ...]:
-    """The names that a network can be judged for (the catalogue is reached by name: it is a wing)."""
-    catalogue = importlib.import_module("kinetix.solvers.catalogue").CATALOGUE
-    return tuple(dict.fromkeys((*catalogue, "met", "van", MEAN_FIELD)))
 
 
 def _whole_numbers(network: ReactionNetwork, severity: Severity) -> Iterator[Finding]:

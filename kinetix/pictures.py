@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy
 
+from .errors import SettingError
 from .expressions import symbol
 from .network import ReactionNetwork, require_known
 from .style import BLUE, CYCLE, SOFT, VERMILION, label, new_figure, style
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .solution import Solution
+
+PICTURES = (".png", ".svg", ".pdf", ".jpg")
+"""Endings of the pictures that `draw` writes."""
 
 
 def to_latex(network: ReactionNetwork) -> str:
@@ -38,6 +42,9 @@ def draw(network: ReactionNetwork, path: Path) -> None:
     """Write the bipartite graph: circles are species, squares are reactions, dashed edges only regulate."""
     import networkx as nx
 
+    if path.suffix.lower() not in PICTURES:
+        mend = f"end it with one of {', '.join(PICTURES)}"
+        raise SettingError(f"{path.suffix or 'no ending'!r} is no kind of picture", file=str(path), mend=mend)
     graph = network.graph()
     place = nx.kamada_kawai_layout(nx.Graph(graph)) if len(graph) <= 60 else nx.spring_layout(nx.Graph(graph), seed=1)
     size = 3.5 + 1.1 * np.sqrt(len(graph))

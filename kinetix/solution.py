@@ -107,6 +107,8 @@ class Solution:
 
     def joint(self, species: tuple[str, str], time: float) -> Array:
         """Probabilities of the counts of two species, from 0: [n + 1, m + 1]."""
+        if isinstance(species, str) or len(species) != 2:
+            raise SettingError(f"{species!r} is not a pair of species", place="joint", mend='give ("A", "B")')
         return self.law(time).marginal([self._axis(s) for s in species]).table()
 
     def log_prob(self, counts: ArrayLike | Mapping[str, ArrayLike], time: float) -> Array:
@@ -123,7 +125,10 @@ class Solution:
 
     def sample(self, n: int, time: float, *, seed: int | None = None) -> NDArray[np.int64]:
         """Draws of the joint law (renormalised): [n, S]."""
-        return self.law(time).sample(n, rng=np.random.default_rng(seed))
+        for name, value in (("n", n), ("seed", 0 if seed is None else seed)):
+            if not isinstance(value, int | np.integer) or value < 0:
+                raise SettingError(f"{name} is {value!r}", place="sample", mend="give a whole number >= 0")
+        return self.law(time).sample(int(n), rng=np.random.default_rng(seed))
 
     # other forms -----------------------------------------------------------------------------
 

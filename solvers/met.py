@@ -88,8 +88,11 @@ class MET:
             ("width", 8, 4096), ("layers", 1, 64), ("heads", 1, 64), ("contexts", 8, 10**6), ("vans", 1, 10**5),
             ("batch", 1, 10**5), ("held_out", 0, 10**4), ("threads", 1, 1024),
         ):  # fmt: skip
-            if not least <= getattr(self, name) <= most:
-                raise SettingError(f"{name} is {getattr(self, name)}", place="met", mend=f"use {least} to {most}")
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or not least <= value <= most:
+                raise SettingError(f"{name} is {value!r}", place="met", mend=f"use {least} to {most}")
+        if not isinstance(self.rate, int | float) or not 0 < self.rate < 1:
+            raise SettingError(f"rate is {self.rate!r}", place="met", mend="use a number between 0 and 1")
         if self.decoder not in {"film", "attention"}:
             raise SettingError(f"unknown decoder {self.decoder!r}", place="met", mend="use film or attention")
         if self.teacher not in {"auto", "fsp", "trajectories", "van"}:

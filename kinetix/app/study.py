@@ -50,6 +50,12 @@ class Study:
         }
         return cls(problem, solutions, reference, seed)
 
+    def __repr__(self) -> str:
+        """One line; `print(study.table())` has the numbers."""
+        return (
+            f"<Study: {', '.join(self.solutions)} at {len(self.problem.times)} times, measured from {self.reference}>"
+        )
+
     @property
     def others(self) -> tuple[str, ...]:
         """The solvers that are measured."""

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from kinetix.distribution import PointMass
+from kinetix.errors import SettingError
 from kinetix.expressions import symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 from kinetix.problem import Problem
@@ -33,3 +35,9 @@ def test_the_solution_is_plotted(tmp_path: Path) -> None:
 
 def test_latex_names_are_upright_and_escaped() -> None:
     assert r"\varnothing &\rightarrow& \mathrm{M} & \mathrm{G\_on} \mathrm{k}" in MODEL.to_latex()
+
+
+def test_unknown_kinds_of_picture_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"'\.xyz' is no kind of picture; end it with one of \.png"):
+        MODEL.draw(tmp_path / "a.xyz")
+    assert not list(tmp_path.iterdir())

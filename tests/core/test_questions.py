@@ -34,3 +34,30 @@ def test_an_answer_shows_itself_in_one_line() -> None:
     shown = repr(kx.solve(NETWORK, [1.0, 2.0]))
     assert shown.startswith("<Solution: model by FSP, 1 species at 2 times, total variation error <= ")
     assert "no proven bound" in repr(kx.solve(NETWORK, [1.0], solver="ssa", paths=5, seed=1))
+
+
+def test_a_joint_law_is_that_of_a_pair() -> None:
+    """Mutant: the letters of a string taken for species, so that `joint("X", t)` is a marginal."""
+    solution = kx.solve(NETWORK, [1.0])
+    for wrong in ("X", ("X",), ("X", "X", "X")):
+        with pytest.raises(SettingError, match="not a pair"):
+            solution.joint(wrong, 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("n", "seed", "name"), [(-1, 1, "n"), (2.5, 1, "n"), ("3", 1, "n"), (3, "a", "seed")])
+def test_draws_are_counted_in_whole_numbers(n: object, seed: object, name: str) -> None:
+    solution = kx.solve(NETWORK, [1.0])
+    with pytest.raises(SettingError, match=f"^sample: {name} is "):
+        solution.sample(n, 1.0, seed=seed)  # type: ignore[arg-type]
+    assert solution.sample(np.int64(4), 1.0, seed=1).shape == (4, 1)
+
+
+def test_an_empty_text_is_no_model() -> None:
+    for text in ("", "# nothing\n", "model m\nend\n"):
+        with pytest.raises(kx.ModelError, match="there is no model in it"):
+            kx.parse(text)
+
+
+def test_a_study_shows_itself_in_one_line() -> None:
+    study = kx.compare(NETWORK, [1.0], solvers=["fsp", "ssa"], seed=1)
+    assert repr(study) == "<Study: fsp, ssa at 1 times, measured from fsp>"

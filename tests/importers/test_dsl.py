@@ -242,8 +242,7 @@ def test_comments_lines_and_remarks() -> None:
 
 def test_modules_need_not_be_wrapped_and_names_are_taken_from_the_call() -> None:
     assert parse("species X = 1", name="bare").name == "bare"
-    assert parse("").reactions == ()
-    assert parse("model m\nend", name="bare").name == "m"
+    assert parse("model m\nspecies X = 1\nend", name="bare").name == "m"
 
 
 def test_fractional_starts_are_kept_for_check_to_say() -> None:

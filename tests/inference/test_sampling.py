@@ -338,3 +338,8 @@ def test_the_verb_finds_the_same_with_fsp(posterior):
     assert found.likelihood["solver"] == "FSP"
     assert found.certified
     assert Diagnostics.of(found.draws[:, :, None, :], ("k",)).worst_rhat < 1.05
+
+
+def test_a_posterior_shows_itself_in_one_line(posterior):
+    assert repr(posterior) == f"<Posterior: k from {CELLS} cells, 4 x {posterior.draws.shape[1]} draws, trusted>"
+    assert "not to be trusted yet" in repr(inferred(steps=40))

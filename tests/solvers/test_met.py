@@ -236,3 +236,9 @@ def test_stopped_and_resumed_training_ends_in_the_same_bits(tmp_path):
     del keywords["seed"]
     resumed = met.train(birth_death(), output=tmp_path, resume=True, **keywords).weights()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("setting", [{"width": "a"}, {"width": 2.5}, {"rate": "a"}, {"rate": 0}, {"threads": 0}])
+def test_settings_of_another_kind_are_refused_by_name(setting):
+    with pytest.raises(SettingError, match=f"^met: {next(iter(setting))} is "):
+        MET(**setting)
