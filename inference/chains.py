@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,7 +84,7 @@ def walk(
     try:
         paths = [_path(guard, walkers, stream) for stream in streams]
         for done in range(1, (steps or max_steps) + 1):
-            for chain, step in zip(seen, pool.map(next, paths), strict=True):
+            for chain, step in zip(seen, _stepped(pool, paths), strict=True):
                 chain.append(step)
             if steps is None and done in _judgements(max_steps) and _enough(_collected(seen), target.names, clock):
                 break
@@ -94,28 +94,43 @@ def walk(
         if min(map(len, seen)) < LEAST:
             raise
     finally:
-        guard.stopped = True
+        guard.failure = guard.failure or KeyboardInterrupt()
         pool.shutdown()
     return replace(_collected(seen), finished=finished)
 
 
 class _Stoppable:
-    """A target that gives up once it is told to, so that a walk on another thread ends with its batch."""
+    """A target that fails on every thread once it has failed on one, or was told to: all walks end with their batch."""
 
     def __init__(self, target: LogPosterior) -> None:
-        self.target, self.stopped = target, False
+        self.target = target
+        self.failure: BaseException | None = None
 
     def __call__(self, u: Array) -> Array:
         base, fit = self.parts(u)
         return base + fit
 
     def parts(self, u: Array) -> tuple[Array, Array]:
-        if self.stopped:
-            raise KeyboardInterrupt
-        return self.target.parts(u)
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return self.target.parts(u)
+        except BaseException as failure:
+            self.failure = failure
+            raise
 
     def draw_prior(self, n: int, *, rng: np.random.Generator) -> Array:
         return self.target.draw_prior(n, rng=rng)
+
+
+def _stepped(pool: ThreadPoolExecutor, paths: Sequence[Iterator[Step]]) -> list[Step]:
+    """The next step of every path; the first failure is raised at once, while the others still walk."""
+    tasks = [pool.submit(next, path) for path in paths]
+    done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+    for task in done:
+        if failure := task.exception():
+            raise failure
+    return [task.result() for task in tasks]
 
 
 def _path(target: _Stoppable, walkers: int, rng: np.random.Generator) -> Iterator[Step]:

@@ -120,7 +120,7 @@ class _Guarded:
                 return self.density(u)
             except BaseException as failure:  # noqa: BLE001 - Ctrl-C too; raised by `tell`
                 self.failure = failure
-        return np.full(len(u), -np.inf)
+        return np.full(len(u), -1e300)  # any finite number: the step is thrown away
 
     def tell(self) -> None:
         if self.failure is not None:
