@@ -20,18 +20,6 @@ from kinetix.errors import LockedError, ModelError, RunError, SettingError
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
 def refused(result: tuple[int, str, str], *words: str, code: int = 2) -> None:
     """One line on stderr that holds the words, nothing on stdout, the exit code."""
     found, out, err = result

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import kinetix as kx
-from kinetix.app import cli
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -19,18 +18,6 @@ PRIOR = "[prior]\nb = {log_uniform = [1, 30]}\n"
 TRUTH, TIMES, EACH = 8.0, (0.5, 3.0), 40
 FAST = ("--ensembles", "2", "--walkers", "64", "--steps", "40", "--seed", "1")
 SHORT = ("--ensembles", "2", "--walkers", "32", "--steps", "16", "--seed", "1")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def write(folder: Path) -> Path:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kinetix as kx
-from kinetix.app import cli
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -26,24 +24,6 @@ model telegraph
   kon = 0.4; koff = 0.6; ktx = 5; dm = 1
 end
 """
-
-
-readers = pytest.mark.skipif(
-    find_spec("kinetix.importers.sbml") is None or find_spec("kinetix.importers.dsl_writer") is None,
-    reason="the readers are not there",
-)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture
@@ -86,7 +66,6 @@ def test_check_ends_with_2_on_errors_only(run: Run, model: Path, tmp_path: Path)
     assert data["counts"]["warning"] == 1
 
 
-@readers
 @pytest.mark.parametrize("ending", ["xml", "ant", "txt"])
 def test_converted_models_are_the_same_model(run: Run, model: Path, tmp_path: Path, ending: str) -> None:
     target = tmp_path / f"copy.{ending}"
@@ -198,7 +177,6 @@ def test_unknown_names_and_broken_text_name_file_and_place(
         refused(run(verb, path), "bad.txt", *words)
 
 
-@readers
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -11,13 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import kinetix as kx
-from kinetix.app import cli
 from kinetix.app.cli_train import resume_command
 
 Run = Callable[..., tuple[int, str, str]]
@@ -25,21 +23,6 @@ Run = Callable[..., tuple[int, str, str]]
 MODEL = "model bd\nspecies X = 0\nbirth: -> X; b\ndeath: X -> ; d*X\nb = 3; d = 1\nend\n"
 BOX = "[box]\nb = [1, 5]\n"
 SMALL = ["--width", "16", "--contexts", "16", "--batch", "8", "--held-out", "2"]
-
-
-writers = pytest.mark.skipif(find_spec("kinetix.importers.dsl_writer") is None, reason="the writer is not there")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture
@@ -54,7 +37,6 @@ def command(folder: Path, *options: str) -> list[str]:
     return ["train", *files, "--until", "2", *SMALL, *options]
 
 
-@writers
 def test_a_net_is_trained_shown_and_asked(run: Run, folder: Path) -> None:
     code, out, err = run(*command(folder, "--budget-steps", "20", "--seed", "1"))
     assert (code, err) == (0, "")
@@ -96,7 +78,6 @@ def test_misspelt_and_impossible_settings_are_refused(run: Run, folder: Path, op
     assert not (folder / "net").exists()
 
 
-@writers
 def test_a_run_in_the_folder_is_not_overwritten(run: Run, folder: Path) -> None:
     assert run(*command(folder, "--budget-steps", "5", "--seed", "1"))[0] == 0
     code, _, err = run(*command(folder, "--budget-steps", "5", "--seed", "1"))
@@ -104,7 +85,6 @@ def test_a_run_in_the_folder_is_not_overwritten(run: Run, folder: Path) -> None:
     assert "already holds a run" in err
 
 
-@writers
 def test_a_damaged_net_is_refused(run: Run, folder: Path) -> None:
     """A flipped bit. Mutant: the digest not looked at."""
     assert run(*command(folder, "--budget-steps", "5", "--seed", "1"))[0] == 0
@@ -126,7 +106,6 @@ def test_what_to_type_to_go_on_is_the_same_with_its_seed() -> None:
     assert resume_command(["train", "m", "--seed=3", "--resume"], 7) == "kinetix train m --seed=3 --resume"
 
 
-@writers
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_is_saved_and_goes_on_as_it_says(folder: Path, number: signal.Signals, code: int) -> None:
     """Mutant: the folder's message printed without `--seed`: the resumed run is refused as another run."""
