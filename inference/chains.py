@@ -83,10 +83,11 @@ def walk(
     finished, pool = False, ThreadPoolExecutor(len(streams), thread_name_prefix="kinetix-walk")
     try:
         paths = [_path(guard, walkers, stream) for stream in streams]
+        judged = _judgements(max_steps) if steps is None else set()
         for done in range(1, (steps or max_steps) + 1):
             for chain, step in zip(seen, _stepped(pool, paths), strict=True):
                 chain.append(step)
-            if steps is None and done in _judgements(max_steps) and _enough(_collected(seen), target.names, clock):
+            if done in judged and _enough(_collected(seen), target.names, clock):
                 break
             clock.tick(done, steps or max_steps)
         finished = True

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.errors import SettingError
+from kinetix.errors import KinetixError, SettingError
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.provenance import versions
@@ -32,6 +32,9 @@ from .reweighting import Weighed, not_checked, weigh
 from .summary import ESS, RHAT
 
 Array = NDArray[np.float64]
+
+EXACT = 1e-4
+"""The largest proven error (total variation) of laws whose likelihood is taken for exact."""
 
 
 def infer(  # noqa: PLR0913 - the face of api.md
@@ -61,7 +64,8 @@ def infer(  # noqa: PLR0913 - the face of api.md
     DataError for cells that the model cannot produce.
     """
     began = time.process_time()
-    free, fixed = split_fixed(from_table(prior))
+    given = from_table(prior)
+    free, fixed = split_fixed(given)
     count = _checked(free, ensembles, walkers, steps, max_steps, exact_draws)
     problem = Problem.of(network, data.times, parameters=fixed)
     fit = Likelihood(likelihood, problem, data, tuple(free))
@@ -79,7 +83,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
         target.names,
         draws,
         log_density,
-        free | {name: p for name, p in from_table(prior).items() if name in fixed},
+        given,
         data,
         network,
         likelihood=_told(likelihood),
@@ -120,12 +124,13 @@ def _exact_stage(
     progress: Progress | None,
 ) -> Weighed | None:
     """Nothing for an exact likelihood; the gate, and weights where there are any, for others."""
-    solver = target.likelihood.solver
     flat = draws.reshape(-1, draws.shape[2])
+    asked = judge or target.likelihood
+    if why := _not_exact(asked, flat.mean(axis=0)):
+        name = type(asked.solver).__name__
+        return Weighed(not_checked(f"{name} {why}" + ("" if judge else ", and no exact solver was asked")))
     if judge is None:
-        if _knows_its_error(target.likelihood, flat.mean(axis=0)):
-            return None
-        return Weighed(not_checked(f"{type(solver).__name__} is not exact, and no exact solver was asked"))
+        return None
     fit = log_density.ravel() - target.log_prior(flat)
 
     def told(share: float) -> None:
@@ -135,12 +140,17 @@ def _exact_stage(
     return weigh(judge, flat, fit, name=type(judge.solver).__name__, correct=aim, rng=rng, told=told)
 
 
-def _knows_its_error(likelihood: Likelihood, theta: Array) -> bool:
-    """Whether the solver bounds the error of its laws, asked at one parameter vector."""
+def _not_exact(likelihood: Likelihood, theta: Array) -> str | None:
+    """Why a solver is not to be taken for exact, asked for the error of its laws at one parameter vector."""
     if hasattr(likelihood.solver, "box"):
-        return False
-    problem = likelihood.at(theta)
-    return likelihood.solver.solve(problem, rng=np.random.default_rng(likelihood.seed)).error is not None
+        return "is a net"
+    try:
+        error = likelihood.solver.solve(likelihood.at(theta), rng=np.random.default_rng(likelihood.seed)).error
+    except KinetixError as problem:
+        return f"could not answer: {problem.reason}"
+    if error is None:
+        return "bounds no error of its laws"
+    return None if error <= EXACT else f"bounds the error of its laws by {error:.2g} only ({EXACT:g} is asked)"
 
 
 def _told(solver: Solver) -> dict[str, Any]:
