@@ -56,9 +56,10 @@ def infer(  # noqa: PLR0913 - the face of api.md
 
     `ensembles` independent ensembles of `walkers` (default 32, or 4 a parameter where that is more) walk
     `steps` steps, or, where that is None, until the chains have converged or `max_steps` are used up. The
-    first quarter is dropped. A likelihood that is not exact (a proven error of at most 1e-4 in total
-    variation) is held against `exact`, which must be, at 50 draws and corrected by exact weights worth about `exact_draws` draws (0: not corrected). Ctrl-C ends the walk;
-    what there is comes back, marked incomplete.
+    first quarter is dropped. A likelihood that is not exact (no proven error of at most 1e-4 in total
+    variation) is held against `exact`, which must be, at 50 draws, and corrected by exact weights worth
+    about `exact_draws` draws (0: not corrected). Ctrl-C ends the walk; what there is comes back, marked
+    incomplete.
 
     Raises SettingError for priors wider than a net's box or parameters that are not in the model, and
     DataError for cells that the model cannot produce.
