@@ -9,10 +9,8 @@ dm = 1.0                                   # set, not sampled
 from __future__ import annotations
 
 import inspect
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from kinetix.errors import KinetixError, SettingError
@@ -23,7 +21,7 @@ from .prior_laws import Beta, Exponential, Fixed, Gamma, HalfNormal, LogNormal, 
 __all__ = [
     "KINDS", "Beta", "Exponential", "Fixed", "Gamma", "HalfNormal", "LogNormal", "LogUniform", "Normal", "Prior",
     "Uniform", "beta", "exponential", "fixed", "from_table", "gamma", "half_normal", "log_normal", "log_uniform",
-    "normal", "read_priors", "split_fixed", "to_table", "uniform",
+    "normal", "split_fixed", "to_table", "uniform",
 ]  # fmt: skip
 
 uniform, log_uniform, normal, log_normal = Uniform, LogUniform, Normal, LogNormal
@@ -34,34 +32,11 @@ KINDS: Mapping[str, type[Prior]] = {
 }
 """Every prior by its name."""
 
-LARGEST = 1_000_000
-"""Bytes of a TOML file that is still read."""
-
 
 def split_fixed(prior: Mapping[str, Prior]) -> tuple[dict[str, Prior], dict[str, float]]:
     """The priors that are sampled, and the values of those that are set."""
     free = {name: p for name, p in prior.items() if not isinstance(p, Fixed)}
     return free, {name: p.value for name, p in prior.items() if isinstance(p, Fixed)}
-
-
-def read_priors(path: str | Path) -> dict[str, Prior]:
-    """The `[prior]` table of a TOML file: name -> prior. SettingError names file and key."""
-    place = Path(path)
-    if not place.is_file():
-        raise SettingError("there is no such file", file=str(place), mend="check the path")
-    if place.stat().st_size > LARGEST:
-        raise SettingError(f"larger than {LARGEST} bytes", file=str(place))
-    try:
-        content = tomllib.loads(place.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as problem:
-        raise SettingError("not UTF-8 text", file=str(place), mend="save it as UTF-8") from problem
-    except (tomllib.TOMLDecodeError, RecursionError) as problem:
-        raise SettingError(f"not TOML: {problem}", file=str(place)) from problem
-    table = content.get("prior")
-    if not isinstance(table, dict) or not table:
-        mend = "write [prior] and below it kon = {log_uniform = [0.01, 10]}"
-        raise SettingError("there is no table [prior]", file=str(place), mend=mend)
-    return from_table(table, file=str(place))
 
 
 def from_table(table: Mapping[str, Any], *, file: str | None = None) -> dict[str, Prior]:

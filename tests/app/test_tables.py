@@ -25,6 +25,13 @@ def test_priors_and_boxes_are_read(tmp_path: Path) -> None:
     assert read_box(path) == {"kon": (0, 2)}
 
 
+def test_a_byte_order_mark_is_no_part_of_the_table(tmp_path: Path) -> None:
+    """Mutant: plain UTF-8, by which files of some editors are not TOML."""
+    path = tmp_path / "t.toml"
+    path.write_bytes(b"\xef\xbb\xbf[prior]\nkon = 2\n")
+    assert read_priors(path)["kon"].bounds() == (2, 2)
+
+
 def test_a_file_of_priors_is_a_box_too(tmp_path: Path) -> None:
     path = written(tmp_path, "[prior]\nkon = {log_uniform = [0.01, 10]}\n")
     assert read_box(path)["kon"].bounds() == (0.01, 10)
