@@ -23,9 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from kinetix.compiler import CompiledModel, compile_network
+from kinetix.compiler import compile_network
 from kinetix.distribution import Distribution, PointMass
-from kinetix.errors import CheckpointError, ModelError, SettingError, UnsupportedFeature
+from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.findings import Finding
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
@@ -45,15 +45,12 @@ from .observed import log_prob_by_time, log_prob_observed
 from .run_folder import RunFolder
 from .sealed import weights_digest
 from .teachers import Course, Plan
+from .trained import OutsideBoxWarning, device_of, require_same, saved_window, seed_of
 from .training import Budget, Progress, Record, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 TeacherName = Literal["auto", "fsp", "trajectories", "van"]
-
-
-class OutsideBoxWarning(UserWarning):
-    """A net was asked outside the box it was trained over, where it is confidently wrong."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ class MET:
         if not layout.caps:
             raise UnsupportedFeature("no species varies freely in this model", place="met", mend="solve it with fsp")
         with seeded(roots[1]):
-            net = make_net(self.shape, layout, domain.encoding.groups).to(_device(self.device))
+            net = make_net(self.shape, layout, domain.encoding.groups).to(device_of(self.device))
         seconds = clock.wall if clock.wall is not None else clock.cpu
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
         lessons = make(Course(model, domain, layout, roots[2], seconds), plan)
@@ -314,20 +311,6 @@ class TrainedMET:
         return problem.initial.counts
 
 
-def require_same(network: ReactionNetwork, model: CompiledModel) -> None:
-    """Refuse a model that differs from `network` in more than its values."""
-    try:
-        values = dict(zip(network.theta_names, compile_network(network).theta, strict=True))
-        starts = {s.name: s.initial for s in network.species}
-        same = model.network.replace(parameters=values, initial=starts).fingerprint == network.fingerprint
-    except (SettingError, ModelError):
-        same = False
-    if not same:
-        raise SettingError(
-            f"the net was trained for another network ({network.name!r})", place="net", mend="train one for this model"
-        )
-
-
 class _Saved(BaseModel):
     """The schema of a manifest, bounded before anything is made."""
 
@@ -368,35 +351,4 @@ def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: W
     with seeded(0):
         net = make_net(settings.shape, layout, domain.encoding.groups)
     weights.pour(net)
-    return TrainedMET(domain, net.to(_device(settings.device)).eval(), settings, saved.seed, saved.certificate)
-
-
-def saved_window(network: ReactionNetwork, lower: Sequence[int], shape: Sequence[int]) -> StateSpace:
-    """The window of a saved net for `network`, from its lower edge and shape [D]."""
-    if any(not 1 <= n <= 10**7 for n in shape) or any(n < 0 for n in lower):
-        raise CheckpointError("the window is not one", place="manifest")
-    start = compile_network(network).initial
-    full = StateSpace.conserved(network.conservation_laws(), start, [0] * len(network.species))
-    if len(full.free) != len(shape) or len(lower) != len(shape):
-        raise CheckpointError("the window does not fit the network", place="manifest")
-    return StateSpace(full.free, tuple(lower), tuple(shape), full.offset, full.basis)
-
-
-def seed_of(folder: RunFolder | None) -> int:
-    """The seed of the run to go on with, or a fresh one."""
-    found = folder.latest() if folder is not None else None
-    if found is not None:
-        try:
-            return int(json.loads(found[0]["identity"])["seed"])
-        except (KeyError, TypeError, ValueError) as problem:
-            raise CheckpointError("this run names no seed", file=str(folder)) from problem
-    return int(np.random.default_rng().integers(2**31))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as problem:
-        raise SettingError(f"unknown device {name!r}", place="met", mend="use auto, cpu or cuda") from problem
+    return TrainedMET(domain, net.to(device_of(settings.device)).eval(), settings, saved.seed, saved.certificate)

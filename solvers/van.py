@@ -40,7 +40,6 @@ from kinetix.space import StateSpace
 from .certificate import certify_times
 from .checkpoint import Weights, save_net
 from .layout import Layout
-from .met import OutsideBoxWarning, require_same, saved_window, seed_of
 from .net_law import NetLaw
 from .observed import log_prob_observed
 from .path_teacher import PathTeacher, Subjects
@@ -48,6 +47,7 @@ from .recurrent import Recurrent
 from .run_folder import RunFolder
 from .sealed import weights_digest
 from .stepping import Steps, steps
+from .trained import OutsideBoxWarning, require_same, saved_window, seed_of
 from .training import Budget, Progress, Record, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]

@@ -14,7 +14,8 @@ from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
 from kinetix.solvers.certificate import held_out, hellinger
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.met import MET, OutsideBoxWarning
+from kinetix.solvers.met import MET
+from kinetix.solvers.trained import OutsideBoxWarning
 from tests.exact import autoregulation, birth_death, network
 
 RNG = np.random.default_rng(0)

@@ -14,10 +14,10 @@ from kinetix.solver import BatchSolver
 from kinetix.solvers.certificate import hellinger
 from kinetix.solvers.checkpoint import Weights, load_net
 from kinetix.solvers.layout import Layout
-from kinetix.solvers.met import OutsideBoxWarning
 from kinetix.solvers.path_teacher import PathTeacher
 from kinetix.solvers.sealed import pack
 from kinetix.solvers.stepping import Steps
+from kinetix.solvers.trained import OutsideBoxWarning
 from kinetix.solvers.van import VAN, TrainedVAN, from_saved
 from tests.exact import autoregulation, birth_death, birth_death_pmf, dense_law, telegraph
 
