@@ -14,7 +14,7 @@ import sympy
 from kinetix.errors import UnsupportedFeature
 from kinetix.expressions import symbol
 from kinetix.findings import Finding
-from kinetix.network import Reaction
+from kinetix.network import Reaction, Stoichiometry
 
 from .sbml_reversible import ZERO, CannotSplitError, Splitter
 
@@ -123,7 +123,7 @@ def _with_falling_powers(reaction: Reaction) -> tuple[Reaction, Finding | None]:
     return Reaction(reaction.name, reaction.reactants, reaction.products, law, law=reaction.propensity), finding
 
 
-def falling_law(law: sympy.Expr, reactants: Mapping[str, int]) -> sympy.Expr:
+def falling_law(law: sympy.Expr, reactants: Stoichiometry) -> sympy.Expr:
     """The law with X**m as X*(X - 1)*... for each X of which m >= 2 are consumed.
 
     Only a bare power counts: each term must be X**m times what does not contain X.
@@ -136,5 +136,5 @@ def falling_law(law: sympy.Expr, reactants: Mapping[str, int]) -> sympy.Expr:
     return law
 
 
-def _multiple(reactants: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    return ((name, needed) for name, needed in reactants.items() if needed >= 2)
+def _multiple(reactants: Stoichiometry) -> Iterator[tuple[str, int]]:
+    return ((name, m) for name, m in reactants.items() if isinstance(m, int) and m >= 2)

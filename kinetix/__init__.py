@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "kinetix.errors": "KinetixError ModelError UnsupportedFeature SettingError DataError CheckpointError "
     "TruncationError RunError LockedError",
+    "kinetix.events": "Event",
     "kinetix.network": "Species Parameter Reaction ReactionNetwork mass_action",
     "kinetix.compiler": "CompiledModel compile_network",
     "kinetix.problem": "Problem",

@@ -15,6 +15,7 @@ from kinetix.errors import RunError as RunError
 from kinetix.errors import SettingError as SettingError
 from kinetix.errors import TruncationError as TruncationError
 from kinetix.errors import UnsupportedFeature as UnsupportedFeature
+from kinetix.events import Event as Event
 from kinetix.inference import priors as prior
 from kinetix.inference.observations import Observations as Observations
 from kinetix.inference.posterior import Posterior as Posterior
@@ -41,6 +42,7 @@ __all__ = [
     "CheckpointError",
     "CompiledModel",
     "DataError",
+    "Event",
     "KinetixError",
     "LockedError",
     "ModelError",

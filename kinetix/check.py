@@ -7,58 +7,58 @@ network itself shows.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 import numpy as np
 import sympy
 
+from .constructs import CODES, REPORTED, RUNS, STOCHASTIC, Construct, Found, able_to, constructs
 from .expressions import names_in, symbol
 from .findings import Finding, Findings, Severity
 from .network import Reaction, ReactionNetwork, require_known
 
-MEAN_FIELD = "mean-field"
-
-SOLVERS = ("fsp", "ssa", "met", "van", MEAN_FIELD)
-"""The names that a network can be judged for: those of the catalogue, the nets, and the mean field."""
-
 
 def check(network: ReactionNetwork, *, solver: str | None = None) -> Findings:
-    """Every finding about the network, for stochastic solvers unless `solver` is "mean-field"."""
+    """Every finding about the network, for stochastic solvers in general unless `solver` names one."""
     if solver is not None:
-        require_known([solver], SOLVERS, "solver")
-    hard: Severity = "warning" if solver == MEAN_FIELD else "error"
-    findings = [*network.report, *_whole_numbers(network, hard)]
+        require_known([solver], tuple(RUNS), "solver")
+    able = RUNS[solver] if solver else frozenset().union(*(RUNS[name] for name in STOCHASTIC))
+    findings = [_judged(finding, able) for finding in network.report]
+    findings += [_finding(found, able) for found in constructs(network) if found.construct not in REPORTED.values()]
     for reaction in network.reactions:
         findings += [*_law(network, reaction)]
     findings += [*_unused(network), *_never_fire(network), *_unbounded(network)]
     return Findings.of(findings)
 
 
-def _whole_numbers(network: ReactionNetwork, severity: Severity) -> Iterator[Finding]:
-    for reaction in network.reactions:
-        for name, amount in (*reaction.reactants.items(), *reaction.products.items()):
-            if amount != int(amount):
-                reason = f"changes {name!r} by the fraction {amount}"
-                yield Finding("KX105", severity, reaction.name, reason, "counts change by whole numbers only")
-    for species in network.species:
-        if species.initial != int(species.initial):
-            reason = f"starts at {species.initial}, which is not a whole count"
-            yield Finding("KX106", severity, species.name, reason, "load with scale=..., or set whole initial counts")
+def _judged(finding: Finding, able: AbstractSet[Construct]) -> Finding:
+    """An importer's error as a warning, where the solver runs what it is about."""
+    if finding.severity == "error" and REPORTED.get(finding.code) in able:
+        return replace(finding, severity="warning")
+    return finding
+
+
+def _finding(found: Found, able: AbstractSet[Construct]) -> Finding:
+    solvers = able_to(found.construct)
+    severity: Severity = "warning" if found.construct in able else "error"
+    mend = found.mend or f"solvers that run it: {', '.join(solvers)}"
+    return Finding(CODES[found.construct], severity, found.element, found.reason, mend)
 
 
 def _law(network: ReactionNetwork, reaction: Reaction) -> Iterator[Finding]:
     law = reaction.propensity
-    if network.depends_on_time and (law.free_symbols - {symbol(n) for n in names_in(law)}):
-        yield Finding("KX112", "warning", reaction.name, f"the law contains the time: {law}", "few solvers can run it")
     if reaction.reactants and not names_in(law) & set(network.species_names):
         reason = f"consumes {', '.join(reaction.reactants)} at the constant rate {law}"
         yield Finding("KX101", "warning", reaction.name, reason, "multiply the law by its reactants")
-    for name, needed in reaction.reactants.items():
+    whole = {name: m for name, m in reaction.reactants.items() if isinstance(m, int)}
+    for name, needed in whole.items():
         powers = [p for p in law.atoms(sympy.Pow) if p.base == symbol(name) and p.exp.is_Integer and p.exp >= 2]
         if needed >= 2 and powers:
             mend = f"use {name}*({name} - 1) for distinct pairs"
             yield Finding("KX102", "warning", reaction.name, f"consumes {needed} {name} at a power law: {law}", mend)
-    for name, needed in reaction.reactants.items():
-        for have in range(int(np.ceil(needed))):
+    for name, needed in whole.items():
+        for have in range(needed):
             if _can_be_positive(law.xreplace({symbol(name): sympy.Integer(have)}), network):
                 reason = f"can fire with {have} {name}, but consumes {needed}: {law}"
                 mend = "the run will stop at such a firing; make the law zero there"
@@ -80,16 +80,15 @@ def _can_be_positive(law: sympy.Expr, network: ReactionNetwork) -> bool:
 
 
 def _unused(network: ReactionNetwork) -> Iterator[Finding]:
-    used = {name for reaction in network.reactions for name in names_in(reaction.propensity)}
-    used |= {name for rule in network.variables.values() for name in names_in(rule)}
     for parameter in network.parameters:
-        if parameter.name not in used:
+        if parameter.name not in network.used:
             yield Finding("KX109", "warning", parameter.name, "no law uses this parameter", "remove it, or check names")
 
 
 def _never_fire(network: ReactionNetwork) -> Iterator[Finding]:
     """Reactions that no state reachable from the start can fire, by which species can exist at all."""
     present = {s.name for s in network.species if s.initial > 0}
+    present |= {name for event in network.events for name in event.assignments}
     waiting = list(network.reactions)
     while True:
         absent = {symbol(n): sympy.Integer(0) for n in network.species_names if n not in present}
@@ -107,7 +106,7 @@ def _never_fire(network: ReactionNetwork) -> Iterator[Finding]:
 
 
 def _unbounded(network: ReactionNetwork) -> Iterator[Finding]:
-    if any(m != int(m) for r in network.reactions for m in (*r.reactants.values(), *r.products.values())):
+    if any(reaction.fractions for reaction in network.reactions):
         return
     laws = network.conservation_laws()
     bounded = np.any(laws[np.all(laws >= 0, axis=1)] > 0, axis=0).tolist()

@@ -36,6 +36,11 @@ class CompiledModel:
         return np.array(values, dtype=np.float64)
 
     @cached_property
+    def start(self) -> Array:
+        """The amounts at time 0, whole or not: [S]."""
+        return np.array([s.initial for s in self.network.species], dtype=np.float64)
+
+    @cached_property
     def initial(self) -> NDArray[np.int64]:
         """The counts at time 0: [S]; fractional ones are refused (KX106)."""
         for species in self.network.species:

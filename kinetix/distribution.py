@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ModelError
+from .errors import ModelError, SettingError, UnsupportedFeature
 from .space import StateSpace
 
 Array = NDArray[np.float64]
@@ -56,8 +56,13 @@ def mean(law: Distribution) -> Array:
 
 
 def covariance(law: Distribution) -> Array:
-    """The population covariance of the counts: [S, S] (centred before squaring, so that it does not cancel)."""
+    """The population covariance of the counts: [S, S]; NaN where the law does not state it.
+
+    Centred before squaring, so that it does not cancel.
+    """
     centre = mean(law)
+    if isinstance(law, Moments):
+        return np.full((len(centre), len(centre)), np.nan) if law.spread is None else law.spread
 
     def products(x: Counts) -> Array:
         d = x - centre
@@ -98,6 +103,90 @@ class PointMass:
         result = np.zeros(tuple(self.counts + 1))
         result[tuple(self.counts)] = 1.0
         return result
+
+
+@dataclass(frozen=True, eq=False)
+class Fractional:
+    """A start that is no state of counts: `amounts` [S], where the counts at `culprit` is broken.
+
+    The mean field starts from it; everything that needs counts is refused.
+    """
+
+    amounts: Array
+    culprit: str
+
+    @property
+    def dimension(self) -> int:
+        """S."""
+        return len(self.amounts)
+
+    def log_prob(self, counts: ArrayLike) -> Array:
+        """Refused."""
+        raise self._refusal
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """Refused."""
+        raise self._refusal
+
+    def expect(self, f: Callable[[Counts], Array]) -> Array:
+        """Refused."""
+        raise self._refusal
+
+    def marginal(self, axes: Sequence[int]) -> Distribution:
+        """Refused."""
+        raise self._refusal
+
+    def table(self) -> Array:
+        """Refused."""
+        raise self._refusal
+
+    @property
+    def _refusal(self) -> SettingError:
+        reason = f"the initial count of {self.culprit} is no whole number >= 0 (KX106)"
+        return SettingError(reason, mend="give whole numbers, or use mean-field")
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What is known of a law by its first moments: `centre` [S] and, where stated, `spread` [S, S].
+
+    The answer of the mean field (no spread) and of the linear noise approximation. It has no
+    probabilities and no draws; expectations are values at the centre.
+    """
+
+    centre: Array
+    spread: Array | None = None
+
+    @property
+    def dimension(self) -> int:
+        """S."""
+        return len(self.centre)
+
+    def log_prob(self, counts: ArrayLike) -> Array:
+        """Refused: moments are no law."""
+        raise self._refusal
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """Refused: moments are no law."""
+        raise self._refusal
+
+    def expect(self, f: Callable[[Any], Array]) -> Array:
+        """The function at the centre: exact for linear ones only."""
+        return np.asarray(np.asarray(f(self.centre[None, :]))[0])
+
+    def marginal(self, axes: Sequence[int]) -> Moments:
+        """The moments of fewer species."""
+        chosen = list(axes)
+        return Moments(self.centre[chosen], None if self.spread is None else self.spread[np.ix_(chosen, chosen)])
+
+    def table(self) -> Array:
+        """Refused: moments are no law."""
+        raise self._refusal
+
+    @property
+    def _refusal(self) -> UnsupportedFeature:
+        what = "means only" if self.spread is None else "means and covariances only"
+        return UnsupportedFeature(f"this answer states {what}, no probabilities", mend="use fsp or ssa")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from . import events as event_rules
 from . import structure
 from .errors import ModelError, SettingError
-from .expressions import TIME, names_in, symbol, tidy, to_tree
+from .events import Event
+from .expressions import TIME, names_in, symbol, tidy
 from .findings import Finding, Findings
+from .fingerprint import fingerprint
 
 if TYPE_CHECKING:
     import networkx as nx
 
-Stoichiometry = Mapping[str, int]
+Amount: TypeAlias = "int | float | sympy.Expr"
+"""How many molecules a firing takes or makes: a whole number; fractions and expressions are for the mean field."""
+
+Stoichiometry = Mapping[str, Amount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,17 @@ class Reaction:
     law: sympy.Expr = None  # filled in below
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reactants", MappingProxyType(dict(self.reactants)))
-        object.__setattr__(self, "products", MappingProxyType(dict(self.products)))
+        object.__setattr__(self, "reactants", MappingProxyType(_amounts(self.reactants)))
+        object.__setattr__(self, "products", MappingProxyType(_amounts(self.products)))
         object.__setattr__(self, "propensity", tidy(sympy.sympify(self.propensity, strict=True)))
         law = self.propensity if self.law is None else tidy(sympy.sympify(self.law, strict=True))
         object.__setattr__(self, "law", law)
+
+    @property
+    def fractions(self) -> dict[str, Amount]:
+        """The species that are taken or made in other than fixed whole numbers, and how many (KX105)."""
+        sides = (*self.reactants.items(), *self.products.items())
+        return {name: amount for name, amount in sides if not isinstance(amount, int)}
 
     def __str__(self) -> str:
         return f"{self.name}: {_side(self.reactants)} -> {_side(self.products)}; {self.propensity}"
@@ -87,7 +97,9 @@ class ReactionNetwork:
 
     `species` are counted, in declaration order, which is the order of every array. `parameters`
     can be varied; `constants` are compartment sizes and boundary species. `variables` are defined
-    by rules, as expressions in the others. `report` holds what the importer found and changed.
+    by rules, as expressions in the others. `events` set counts and parameters at moments;
+    `rate_rules` let a parameter or constant change continuously, by its derivative in time (the mean
+    field runs them). `report` holds what the importer found and changed.
     """
 
     species: tuple[Species, ...]
@@ -96,10 +108,12 @@ class ReactionNetwork:
     name: str = "model"
     constants: tuple[Parameter, ...] = ()
     variables: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    rate_rules: Mapping[str, sympy.Expr] = field(default_factory=dict)
     report: Findings = field(default_factory=Findings, compare=False)
     source: str | None = field(default=None, compare=False)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument a field
         self,
         species: Iterable[Species],
         parameters: Iterable[Parameter],
@@ -107,6 +121,8 @@ class ReactionNetwork:
         name: str = "model",
         constants: Iterable[Parameter] = (),
         variables: Mapping[str, sympy.Expr] | None = None,
+        events: Iterable[Event] = (),
+        rate_rules: Mapping[str, sympy.Expr] | None = None,
         report: Iterable[Finding] = (),
         source: str | None = None,
     ) -> None:
@@ -117,6 +133,8 @@ class ReactionNetwork:
         put(self, "name", name)
         put(self, "constants", tuple(constants))
         put(self, "variables", MappingProxyType({k: tidy(v) for k, v in (variables or {}).items()}))
+        put(self, "events", tuple(events))
+        put(self, "rate_rules", MappingProxyType({k: tidy(v) for k, v in (rate_rules or {}).items()}))
         put(self, "report", Findings(tuple(report)))
         put(self, "source", source)
         self._validate()
@@ -150,6 +168,12 @@ class ReactionNetwork:
         """Whether a propensity contains the time explicitly."""
         return any(TIME in reaction.propensity.free_symbols for reaction in self.reactions)
 
+    @cached_property
+    def changing(self) -> frozenset[str]:
+        """The parameters and constants that an event or a rate rule changes."""
+        set_by_events = {name for event in self.events for name in event.assignments}
+        return frozenset((set_by_events | set(self.rate_rules)) - set(self.species_names))
+
     def graph(self) -> nx.MultiDiGraph:
         """The stoichiometry graph: bipartite, species and reactions (see `structure.graph`)."""
         return structure.graph(self)
@@ -167,25 +191,16 @@ class ReactionNetwork:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over what determines the law: not names of files, order of parameters, unused volumes."""
-        used = {name for r in self.reactions for name in names_in(r.propensity)}
-        used |= {name for rule in self.variables.values() for name in names_in(rule)}
-        constants = [(c.name, float(c.value).hex()) for c in self.constants if c.name in used]
-        content = {
-            "species": [(_plain(s.name), float(s.initial).hex()) for s in self.species],
-            "parameters": sorted((_plain(p.name), float(p.value).hex()) for p in self.parameters),
-            "constants": sorted((_plain(name), value) for name, value in constants),
-            "variables": sorted((_plain(k), to_tree(_plain_names(v))) for k, v in self.variables.items()),
-            "reactions": [
-                [
-                    _plain(r.name),
-                    sorted((_plain(s), m) for s, m in r.reactants.items()),
-                    sorted((_plain(s), m) for s, m in r.products.items()),
-                    to_tree(_plain_names(r.propensity)),
-                ]
-                for r in self.reactions
-            ],
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return fingerprint(self)
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The names that a law, a rule or an event reads or sets."""
+        laws = [r.propensity for r in self.reactions] + [r.law for r in self.reactions]
+        rules = (*self.variables.values(), *self.rate_rules.values())
+        amounts = [a for r in self.reactions for a in r.fractions.values() if isinstance(a, sympy.Expr)]
+        read = set().union(*(names_in(e) for e in (*laws, *rules, *amounts)), *(e.names for e in self.events))
+        return frozenset(read | {name for e in self.events for name in e.assignments} | set(self.rate_rules))
 
     def check(self, solver: str | None = None) -> Findings:
         """Coded findings: what would go wrong as a stochastic model (see `kinetix.check`)."""
@@ -204,16 +219,15 @@ class ReactionNetwork:
         values.update({name: starts.pop(name) for name in list(starts) if name in boundary})
         require_known(values, self.theta_names, "parameter")
         require_known(starts, self.species_names, "species")
-        return ReactionNetwork(
-            [replace(s, initial=starts.get(s.name, s.initial)) for s in self.species],
-            [replace(p, value=float(values.get(p.name, p.value))) for p in self.parameters],
-            self.reactions,
-            name=self.name,
+        return self.with_parts(
+            species=[replace(s, initial=starts.get(s.name, s.initial)) for s in self.species],
+            parameters=[replace(p, value=float(values.get(p.name, p.value))) for p in self.parameters],
             constants=[replace(c, value=float(values.get(c.name, c.value))) for c in self.constants],
-            variables=self.variables,
-            report=self.report,
-            source=self.source,
         )
+
+    def with_parts(self, **parts: Any) -> ReactionNetwork:
+        """The same network with some of its fields (`reactions=`, `events=`, `report=` ...) replaced."""
+        return ReactionNetwork(**{f.name: parts.get(f.name, getattr(self, f.name)) for f in fields(self)})
 
     # writers (the one place where the core reaches a wing, by name) ----------------------------
 
@@ -245,7 +259,11 @@ class ReactionNetwork:
             lines += ["constants"] + [f"  {c.name} = {_number(c.value)} ({c.kind})" for c in self.constants]
         if self.variables:
             lines += ["rules"] + [f"  {name} := {rule}" for name, rule in self.variables.items()]
+        if self.rate_rules:
+            lines += ["rate rules"] + [f"  {name}' = {slope}" for name, slope in self.rate_rules.items()]
         lines += ["reactions"] + [f"  {reaction}" for reaction in self.reactions]
+        if self.events:
+            lines += ["events"] + [f"  {event}" for event in self.events]
         return "\n".join(lines)
 
     # validation ------------------------------------------------------------------------------
@@ -254,8 +272,9 @@ class ReactionNetwork:
         names = [*self.species_names, *self.theta_names, *self.variables]
         if twice := _repeated(names):
             raise ModelError(f"{twice} are declared more than once", mend="give every element its own name")
-        if twice := _repeated([r.name for r in self.reactions]):
-            raise ModelError(f"the reaction names {twice} are used more than once")
+        for what, used in (("reaction", self.reactions), ("event", self.events)):
+            if twice := _repeated([item.name for item in used]):
+                raise ModelError(f"the {what} names {twice} are used more than once")
         for item in self.species:
             if not math.isfinite(item.initial) or item.initial < 0:
                 raise ModelError(f"species {item.name!r} starts at {item.initial}", mend="give a count >= 0")
@@ -270,15 +289,19 @@ class ReactionNetwork:
         for name, rule in self.variables.items():
             if unknown := sorted(names_in(rule) - declared):
                 raise ModelError(f"the rule of {name!r} uses {unknown}; declare them as species or parameters")
+            if rule.has(sympy.I, sympy.zoo, sympy.oo, sympy.nan):
+                raise ModelError(f"the rule of {name!r} is not a real number: {rule}")
+        event_rules.validate(self)
 
     @staticmethod
     def _validate_reaction(reaction: Reaction, declared: set[str], counted: set[str]) -> None:
         if unknown := sorted((set(reaction.reactants) | set(reaction.products)) - counted):
             raise ModelError(f"reaction {reaction.name!r} changes {unknown}, which are not species of the network")
         for name, amount in (*reaction.reactants.items(), *reaction.products.items()):
-            if not math.isfinite(amount) or amount <= 0:
+            if not isinstance(amount, sympy.Expr) and (not math.isfinite(amount) or amount <= 0):
                 raise ModelError(f"reaction {reaction.name!r} takes or makes {amount} of {name!r}; use numbers > 0")
-        for expression in (reaction.propensity, reaction.law):
+        varying = [amount for amount in reaction.fractions.values() if isinstance(amount, sympy.Expr)]
+        for expression in (reaction.propensity, reaction.law, *varying):
             if unknown := sorted(names_in(expression) - declared):
                 raise ModelError(
                     f"reaction {reaction.name!r} uses {unknown}", mend="declare them as species or parameters"
@@ -300,18 +323,22 @@ def _repeated(names: Sequence[str]) -> list[str]:
     return sorted(n for n in set(names) if names.count(n) > 1) if len(set(names)) < len(names) else []
 
 
-def _plain(name: str) -> str:
-    """A name as the fingerprint sees it: without the `_` that the reaction language adds to its own words."""
-    return name.rstrip("_") or name
-
-
-def _plain_names(expression: sympy.Expr) -> sympy.Expr:
-    renamed = {symbol(n): symbol(_plain(n)) for n in names_in(expression) if n.endswith("_")}
-    return expression.xreplace(renamed) if renamed else expression
+def _amounts(side: Stoichiometry) -> dict[str, Amount]:
+    """Whole numbers as int, other numbers as float, expressions as they are."""
+    result: dict[str, Amount] = {}
+    for name, given in side.items():
+        amount: Amount = given
+        if isinstance(amount, sympy.Expr) and amount.is_number and amount.is_real:
+            amount = float(amount)
+        if not isinstance(amount, sympy.Expr):
+            amount = int(amount) if math.isfinite(amount) and amount == int(amount) else float(amount)
+        result[name] = amount
+    return result
 
 
 def _side(counts: Stoichiometry) -> str:
-    return " + ".join(name if m == 1 else f"{m} {name}" for name, m in counts.items())
+    shown = {name: f"({m})" if isinstance(m, sympy.Expr) else f"{m}" for name, m in counts.items()}
+    return " + ".join(name if m == "1" else f"{m} {name}" for name, m in shown.items())
 
 
 def _number(value: float) -> str:

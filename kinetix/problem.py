@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .compiler import CompiledModel, compile_network
-from .distribution import Distribution, PointMass
+from .distribution import Distribution, Fractional, PointMass
 from .errors import SettingError
 from .network import ReactionNetwork, require_known
 
 Array = NDArray[np.float64]
+
+MOST = 2**62
+"""Counts are whole numbers of 64 bits, with room for what reactions add."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +55,13 @@ class Problem:
             if given is not None and not isinstance(given, Mapping | Distribution):
                 raise SettingError(f"{given!r} is not given by name", place=what, mend="give a mapping name -> value")
         compiled = model if isinstance(model, CompiledModel) else compile_network(model)
-        network, values, start = compiled.network, dict(parameters or {}), PointMass(compiled.initial)
-        law: Distribution = start
+        network, values = compiled.network, dict(parameters or {})
+        law: Distribution = _point(network, compiled.start)
         if isinstance(initial, Mapping):
             counts = dict(initial)
             boundary = [c.name for c in network.constants if c.kind == "boundary"]
             values.update({name: counts.pop(name) for name in boundary if name in counts})
-            law = PointMass(_start(network, start.counts, counts))
+            law = _point(network, _start(network, compiled.start, counts))
         elif initial is not None:
             law = initial
         require_known(values, network.theta_names, "parameter")
@@ -66,11 +69,19 @@ class Problem:
         return cls(compiled, np.atleast_1d(np.asarray(times, dtype=np.float64)), theta, law)
 
 
-def _start(network: ReactionNetwork, default: NDArray[np.int64], counts: Mapping[str, float]) -> NDArray[np.int64]:
+def _start(network: ReactionNetwork, default: Array, counts: Mapping[str, float]) -> Array:
     require_known(counts, network.species_names, "species")
     result = default.copy()
     for name, value in counts.items():
-        if value != int(value) or value < 0:
+        if not (np.isfinite(value) and value >= 0):
             raise SettingError(f"the initial count of {name!r} is {value}", mend="give a whole number >= 0")
-        result[network.species_names.index(name)] = int(value)
+        result[network.species_names.index(name)] = value
     return result
+
+
+def _point(network: ReactionNetwork, start: Array) -> Distribution:
+    """All mass on the start; a start that is no state of counts is one for the mean field alone."""
+    broken = np.nonzero((start != np.floor(start)) | (start > MOST))[0]
+    if len(broken):
+        return Fractional(start, f"{network.species_names[broken[0]]!r}, {start[broken[0]]!r},")
+    return PointMass(start.astype(np.int64))

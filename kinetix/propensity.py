@@ -7,6 +7,7 @@ time t. numpy and torch functions come from `sympy.lambdify` on those symbols.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -57,9 +58,18 @@ def array_function(
 
     The arguments broadcast against one another; a constant expression gives a scalar.
     """
+    laws = tuple(sympy.sympify(e, strict=True) for e in expressions)
+    return _made(laws, tuple(species), tuple(theta), backend)
+
+
+@lru_cache(maxsize=512)
+def _made(
+    laws: tuple[sympy.Expr, ...], species: tuple[str, ...], theta: tuple[str, ...], backend: str
+) -> ArrayFunction:
+    """The function; a network that is compiled again finds it made."""
     names = generated_names(species, theta)
     arguments = list(names.values())
-    renamed = [sympy.sympify(e, strict=True).subs(names, simultaneous=True) for e in expressions]
+    renamed = [law.subs(names, simultaneous=True) for law in laws]
     if backend == "torch":
         return sympy.lambdify(arguments, renamed, modules="torch", cse=True)  # type: ignore[no-any-return]
     printer = NumPyPrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": False})

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,6 +17,11 @@ PACKAGES = ("numpy", "scipy", "numba", "sympy", "torch", "python-libsbml")
 
 def versions() -> dict[str, str]:
     """The versions of kinetix, Python and the libraries that numbers depend on."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in ("kinetix-cme", *PACKAGES):
         try:

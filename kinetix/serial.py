@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import sympy
+
 from .errors import CheckpointError, KinetixError
-from .expressions import from_tree, to_tree
+from .events import Event
+from .expressions import from_tree, number, to_tree
 from .findings import Finding
-from .network import Parameter, Reaction, ReactionNetwork, Species
+from .network import Amount, Parameter, Reaction, ReactionNetwork, Species, Stoichiometry
 
 
 def network_to_json(network: ReactionNetwork) -> dict[str, Any]:
@@ -23,9 +26,11 @@ def network_to_json(network: ReactionNetwork) -> dict[str, Any]:
         "constants": [[c.name, float(c.value).hex(), c.kind] for c in network.constants],
         "variables": [[name, to_tree(rule)] for name, rule in network.variables.items()],
         "reactions": [
-            [r.name, list(r.reactants.items()), list(r.products.items()), to_tree(r.propensity), to_tree(r.law)]
+            [r.name, _side(r.reactants), _side(r.products), to_tree(r.propensity), to_tree(r.law)]
             for r in network.reactions
         ],
+        "events": [_event(event) for event in network.events],
+        "rate_rules": [[name, to_tree(slope)] for name, slope in network.rate_rules.items()],
         "report": network.report.as_dicts(),
         "source": network.source,
     }
@@ -38,17 +43,40 @@ def network_from_json(data: Any) -> ReactionNetwork:
             [Species(name, _number(start), home) for name, start, home in data["species"]],
             [Parameter(name, float.fromhex(value), kind) for name, value, kind in data["parameters"]],
             [
-                Reaction(name, dict(reactants), dict(products), from_tree(propensity), from_tree(law))
+                Reaction(name, _amounts(reactants), _amounts(products), from_tree(propensity), from_tree(law))
                 for name, reactants, products, propensity, law in data["reactions"]
             ],
             name=data["name"],
             constants=[Parameter(name, float.fromhex(value), kind) for name, value, kind in data["constants"]],
             variables={name: from_tree(rule) for name, rule in data["variables"]},
+            events=[_event_of(item) for item in data.get("events", [])],
+            rate_rules={name: from_tree(slope) for name, slope in data.get("rate_rules", [])},
             report=[Finding(**item) for item in data["report"]],
             source=data["source"],
         )
     except (KeyError, TypeError, ValueError, AttributeError, KinetixError) as problem:
         raise CheckpointError(f"a stored reaction network is damaged: {problem}") from problem
+
+
+def _side(side: Stoichiometry) -> list[Any]:
+    """Whole amounts as numbers, all others as trees."""
+    amounts = {s: m if isinstance(m, int | sympy.Expr) else number(m) for s, m in side.items()}
+    return [[s, m if isinstance(m, int) else to_tree(m)] for s, m in amounts.items()]
+
+
+def _amounts(side: Any) -> dict[str, Amount]:
+    return {name: from_tree(amount) if isinstance(amount, list) else amount for name, amount in side}
+
+
+def _event(event: Event) -> dict[str, Any]:
+    values = [[name, to_tree(value)] for name, value in event.assignments.items()]
+    flags = {"at_start": event.at_start, "from_trigger": event.from_trigger, "persistent": event.persistent}
+    return {"name": event.name, "trigger": to_tree(event.trigger), "assignments": values, **flags}
+
+
+def _event_of(data: Any) -> Event:
+    assignments = {name: from_tree(value) for name, value in data["assignments"]}
+    return Event(**{**data, "trigger": from_tree(data["trigger"]), "assignments": assignments})
 
 
 def _number(text: str) -> float:

@@ -46,11 +46,11 @@ def change_matrix(network: ReactionNetwork) -> NDArray[np.int64]:
     for row, reaction in zip(change, network.reactions, strict=True):
         for sign, side in ((-1, reaction.reactants), (1, reaction.products)):
             for name, amount in side.items():
-                if int(amount) != amount:
+                if not isinstance(amount, int):
                     raise UnsupportedFeature(
-                        f"reaction {reaction.name!r} has the fractional stoichiometry {amount} of {name!r} (KX105)"
+                        f"reaction {reaction.name!r} takes or makes {amount} of {name!r}, no whole number (KX105)"
                     )
-                row[position[name]] += sign * int(amount)
+                row[position[name]] += sign * amount
     return change
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from kinetix.constructs import require
 from kinetix.distribution import Tabulated
 from kinetix.errors import SettingError
 from kinetix.network import require_known
@@ -25,7 +26,6 @@ from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
 from .projection import Law, Projector
-from .ssa import refuse_time
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -122,7 +122,7 @@ class FSP:
         return laws, np.maximum(projector.maker.start.p.sum() - laws[:, -1].sum(axis=-1), 0.0)
 
     def _projector(self, problem: Problem) -> Projector:
-        refuse_time(problem.model, "fsp")
+        require(problem.model.network, "fsp")
         names, caps = problem.model.network.species_names, self.caps or {}
         require_known(caps, names, "species")
         return Projector.of(

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from kinetix.compiler import compile_network
+from kinetix.constructs import require
 from kinetix.distribution import Distribution, PointMass
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.findings import Finding
@@ -127,6 +128,7 @@ class MET:
         metrics and the net itself are written to that folder; `resume` goes on from there.
         """
         clock = Budget(budget, budget_cpu, budget_steps)
+        require(network, "met")
         domain = Box.of(network, box, times)
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.compiler import CompiledModel
+from kinetix.constructs import require
 from kinetix.distribution import Sampled
 from kinetix.errors import RunError, SettingError, UnsupportedFeature
-from kinetix.expressions import TIME
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
@@ -97,7 +97,7 @@ def simulate(  # noqa: PLR0913 - all but four are optional
     trajectory needs more than `max_events` events, a propensity is negative or not a number, or
     a firing would make a count negative.
     """
-    refuse_time(model, "ssa")
+    require(model.network, "ssa")
     t = np.ascontiguousarray(times, dtype=np.float64)
     theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.int64)
     if len(theta) != len(start):
@@ -173,11 +173,3 @@ def _engine(model: CompiledModel, engine: Engine) -> Run:
 def _in_numpy(model: CompiledModel, times: Array, thetas: Array, starts: Counts, first: int, *rest: Any) -> None:
     low, high, *others = rest
     lockstep.run(model, times, thetas, starts, first, (low, high), *others)
-
-
-def refuse_time(model: CompiledModel, solver: str) -> None:
-    """Raise UnsupportedFeature, naming the reaction, when a law contains the time."""
-    for reaction in model.network.reactions:
-        if TIME in reaction.propensity.free_symbols:
-            reason = f"the law of reaction {reaction.name!r} contains the time"
-            raise UnsupportedFeature(reason, place=solver, mend="use laws that are constant in time")

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from kinetix.compiler import compile_network
+from kinetix.constructs import require
 from kinetix.distribution import Distribution, PointMass
 from kinetix.errors import CheckpointError, RunError, SettingError, UnsupportedFeature
 from kinetix.findings import Finding
@@ -124,8 +125,7 @@ class VAN:
         if len(times) != 2 or not 0 <= times[0] <= times[1] < np.inf or times[1] <= 0:
             raise SettingError(f"times {times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
         own = network.replace(parameters=parameters, initial=initial)
-        if own.depends_on_time:
-            raise UnsupportedFeature("a VAN learns laws of networks with constant rates", place="van")
+        require(own, "van")
         subjects = _subjects(own, (float(times[0]), float(times[1])))
         given = any(v is not None for v in (budget, budget_cpu, budget_steps))
         clock = Budget(budget, budget_cpu, budget_steps) if given or self.mode == "time-conditional" else None

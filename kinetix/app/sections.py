@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kinetix.errors import TruncationError
-from kinetix.network import ReactionNetwork
+from kinetix.network import ReactionNetwork, Stoichiometry
 from kinetix.problem import Problem
 from kinetix.provenance import versions
 from kinetix.solver import Solver
@@ -255,5 +255,5 @@ def _graph(network: ReactionNetwork) -> Html:
     return image(data, "svg+xml", "The reaction network as a graph", caption, share=2 / 3)
 
 
-def _side(counts: Mapping[str, int]) -> str:
+def _side(counts: Stoichiometry) -> str:
     return " + ".join(name if m == 1 else f"{m:g} {name}" for name, m in counts.items()) or "∅"

@@ -54,7 +54,7 @@ def test_promise(name, case):
 
 @EVERY
 def test_a_network_can_be_checked_for_it(name):
-    """Mutant seen to fail: a name missing in `kinetix.check.SOLVERS`, which cannot ask the catalogue (it is a wing)."""
+    """Mutant seen to fail: a name missing in `kinetix.constructs.RUNS`, which cannot ask the catalogue (it is a wing)."""
     assert exact.birth_death(1.0, 1.0, 0).check(solver=name).codes == ("KX111",)
 
 
