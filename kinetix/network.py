@@ -99,7 +99,8 @@ class ReactionNetwork:
     can be varied; `constants` are compartment sizes and boundary species. `variables` are defined
     by rules, as expressions in the others. `events` set counts and parameters at moments;
     `rate_rules` let a parameter or constant change continuously, by its derivative in time (the mean
-    field runs them). `report` holds what the importer found and changed.
+    field runs them). `homes` are the compartments of species that are not counted: boundary ones and
+    those that a rule defines. `report` holds what the importer found and changed.
     """
 
     species: tuple[Species, ...]
@@ -110,6 +111,7 @@ class ReactionNetwork:
     variables: Mapping[str, sympy.Expr] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     rate_rules: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    homes: Mapping[str, str] = field(default_factory=dict)
     report: Findings = field(default_factory=Findings, compare=False)
     source: str | None = field(default=None, compare=False)
 
@@ -123,6 +125,7 @@ class ReactionNetwork:
         variables: Mapping[str, sympy.Expr] | None = None,
         events: Iterable[Event] = (),
         rate_rules: Mapping[str, sympy.Expr] | None = None,
+        homes: Mapping[str, str] | None = None,
         report: Iterable[Finding] = (),
         source: str | None = None,
     ) -> None:
@@ -135,6 +138,7 @@ class ReactionNetwork:
         put(self, "variables", MappingProxyType({k: tidy(v) for k, v in (variables or {}).items()}))
         put(self, "events", tuple(events))
         put(self, "rate_rules", MappingProxyType({k: tidy(v) for k, v in (rate_rules or {}).items()}))
+        put(self, "homes", MappingProxyType(dict(homes or {})))
         put(self, "report", Findings(tuple(report)))
         put(self, "source", source)
         self._validate()

@@ -31,6 +31,7 @@ def network_to_json(network: ReactionNetwork) -> dict[str, Any]:
         ],
         "events": [_event(event) for event in network.events],
         "rate_rules": [[name, to_tree(slope)] for name, slope in network.rate_rules.items()],
+        "homes": dict(network.homes),
         "report": network.report.as_dicts(),
         "source": network.source,
     }
@@ -51,6 +52,7 @@ def network_from_json(data: Any) -> ReactionNetwork:
             variables={name: from_tree(rule) for name, rule in data["variables"]},
             events=[_event_of(item) for item in data.get("events", [])],
             rate_rules={name: from_tree(slope) for name, slope in data.get("rate_rules", [])},
+            homes=data.get("homes", {}),
             report=[Finding(**item) for item in data["report"]],
             source=data["source"],
         )
