@@ -62,6 +62,11 @@ def trajectory_kernel(model: CompiledModel) -> Kernel:
 _SOURCES: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
 
 
+def kernel_module(source: str) -> Any:
+    """The module of a generated source text, written to the cache folder and imported from there."""
+    return _module(source)
+
+
 @cache
 def _module(source: str) -> Any:
     """The module of a source text, imported from its file in the cache folder."""
