@@ -46,16 +46,18 @@ class Jumps:
         may_fire = np.array([event.at_start for event in self.model.network.events], dtype=np.bool_)
         return self.triggers(counts, theta, time) & ~may_fire
 
-    def settle(self, counts: Array, theta: Array, before: Truth, time: ArrayLike) -> tuple[Array, Array]:
+    def settle(
+        self, counts: Array, theta: Array, before: Truth, time: ArrayLike, *, ran: list[int] | None = None
+    ) -> tuple[Array, Array]:
         """Run every event whose trigger is true now and was not `before`, and those that they cause.
 
-        counts [N, S], theta [N, P], before [N, E], time [N] or one for all -> counts, theta. Raises
-        RunError, naming event and state, where a count would be broken or negative, or where events
-        cause one another for ever.
+        counts [N, S], theta [N, P], before [N, E], time [N] or one for all -> counts, theta. The events
+        that ran in some state are appended to `ran`, in their order. Raises RunError, naming event and
+        state, where a count would be broken or negative, or where events cause one another for ever.
         """
         t = np.broadcast_to(np.asarray(time, dtype=np.float64), len(counts))
         moment = _Moment(self, np.array(counts, np.float64), np.array(theta, np.float64), t)
-        moment.run(before)
+        moment.run(before, [] if ran is None else ran)
         return moment.x, moment.p
 
     def values(self, e: int, x: Array, p: Array, t: Array) -> Array:
@@ -89,8 +91,8 @@ class _Moment:
         self.pending = np.zeros_like(self.held)
         self.kept = [np.zeros((len(x), len(event.assignments))) for event in self.events]
 
-    def run(self, before: Truth) -> None:
-        """Events in turn, until none waits."""
+    def run(self, before: Truth, ran: list[int]) -> None:
+        """Events in turn, until none waits; `ran` gains each."""
         self._wait(self.held & ~before)
         for _ in range(MOST_ROUNDS):
             rows = np.nonzero(self.pending.any(axis=1))[0]
@@ -100,6 +102,7 @@ class _Moment:
             for e in np.unique(first).tolist():
                 self.pending[rows[first == e], e] = False
                 self._assign(e, rows[first == e])
+                ran.append(e)
             self._follow(rows)
         names = sorted({self.events[e].name for e in np.nonzero(self.pending.any(axis=0))[0]})
         raise RunError(f"the events {', '.join(names)} trigger one another for ever", place=self._place(rows[0]))
