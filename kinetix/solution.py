@@ -44,6 +44,7 @@ class Solution:
     error: float | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     trajectories: NDArray[np.int64] | None = None
+    thetas: Array | None = None
 
     @classmethod
     def of(cls, problem: Problem, laws: Sequence[Distribution], **fields: Any) -> Solution:

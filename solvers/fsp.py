@@ -18,13 +18,15 @@ from scipy.sparse import csr_array
 
 from kinetix.constructs import require
 from kinetix.distribution import Tabulated
-from kinetix.errors import SettingError
+from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.network import require_known
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
+from . import driven_law
+from .drive import is_driven
 from .projection import Law, Projector
 
 Array = NDArray[np.float64]
@@ -64,6 +66,9 @@ class FSP:
 
     def solve(self, problem: Problem, *, rng: np.random.Generator | None = None) -> Solution:
         """The laws on the window; `error` bounds their total variation, worst over times (by time in `meta`)."""
+        require(problem.model.network, "fsp")
+        if is_driven(problem.model):
+            return driven_law.solve(self, problem)
         started = time.process_time()
         projector = self._projector(problem)
         (found,) = projector.adapted(problem.theta[None, :], _nothing(problem), lambda law: law)
@@ -95,6 +100,9 @@ class FSP:
         Every window holds the observed counts. The answer for a parameter vector does not depend
         on the others of the batch.
         """
+        require(problem.model.network, "fsp")
+        if is_driven(problem.model):
+            return driven_law.log_prob_batch(self, problem, np.asarray(thetas, dtype=np.float64), counts, axes)
         least = _nothing(problem)
         for rows in counts:
             least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
@@ -123,6 +131,10 @@ class FSP:
 
     def _projector(self, problem: Problem) -> Projector:
         require(problem.model.network, "fsp")
+        if is_driven(problem.model):
+            raise UnsupportedFeature(
+                "only laws and likelihoods are known of models with events or laws that switch", place="fsp"
+            )
         names, caps = problem.model.network.species_names, self.caps or {}
         require_known(caps, names, "species")
         return Projector.of(

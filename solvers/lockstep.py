@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
+from kinetix.jumps import Jumps
 
 from .kernels import BAD_PROPENSITY, BUDGET, FINISHED, NEGATIVE_COUNT, STOPPED
 from .streams import UNIT, Streams
@@ -30,16 +31,21 @@ def run(  # noqa: PLR0913, PLR0917 - the arguments of the compiled kernel
     out: Counts,
     report: Counts,
     when: Array,
+    jumps: Jumps | None = None,
+    since: float = 0.0,
 ) -> None:
     """Fill `out` [n, T, S] with trajectories first, first + 1, ...; the end state goes to `report` and `when`.
 
-    A trajectory that used up its `budget` of events ends the run; `report` as in `kernels`.
+    A trajectory that used up its `budget` of events ends the run; `report` as in `kernels`. With `jumps`
+    the model's events follow each firing, `since` being the time at which the run starts, and `thetas`
+    is changed where they set parameters.
     """
     n, change = len(starts), model.change
     streams = Streams(root, np.arange(first, first + n))
     x, t, k = starts.astype(np.int64).copy(), np.zeros(n), np.zeros(n, dtype=np.int64)
     active = np.arange(n)
     events = 0
+    held = jumps.triggers(x.astype(np.float64), thetas, since) if jumps else np.zeros((n, 0), dtype=np.bool_)
 
     def end(code: int, path: int, reaction: int = -1) -> None:
         report[:3] = code, first + path, reaction
@@ -82,5 +88,10 @@ def run(  # noqa: PLR0913, PLR0917 - the arguments of the compiled kernel
         if below.any():
             row = int(np.argmax(below))
             return end(NEGATIVE_COUNT, int(active[row]), int(chosen[row]))
+        if jumps:
+            moment, before = since + t[active], x[active].astype(np.float64)
+            after, thetas[active] = jumps.settle(before, thetas[active], held[active], moment)
+            held[active] = jumps.triggers(after, thetas[active], moment)
+            x[active] = after.astype(np.int64)
     report[0] = FINISHED
     return None

@@ -20,11 +20,13 @@ from kinetix.compiler import CompiledModel
 from kinetix.constructs import require
 from kinetix.distribution import Sampled
 from kinetix.errors import RunError, SettingError, UnsupportedFeature
+from kinetix.jumps import Jumps
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 
-from . import kernels, lockstep
+from . import driven_paths, kernels, lockstep
+from .drive import is_driven
 from .parallel import Flag, run_all
 from .streams import draw_root
 
@@ -38,6 +40,9 @@ MAX_EVENTS = 10_000_000
 
 CHUNK = 64
 """Trajectories that a thread takes at once."""
+
+WIDE = 5_000
+"""The same where events follow each firing, in numpy."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,11 @@ class SSA:
         starts = problem.initial.sample(self.paths, rng=rng)
         thetas = np.broadcast_to(problem.theta, (self.paths, len(problem.theta)))
         settings: dict[str, Any] = {"max_events": self.max_events, "threads": self.threads, "engine": self.engine}
-        paths = simulate(problem.model, problem.times, thetas, starts, rng=rng, **settings)
+        paths, changed = _simulate(problem.model, problem.times, thetas, starts, rng=rng, **settings)
         error = paths.std(axis=0, ddof=1) / np.sqrt(self.paths) if self.paths > 1 else np.full(paths.shape[1:], np.nan)
         meta = provenance(self, problem.model.network, started, end="finished", standard_error=error.tolist())
         laws = [Sampled(paths[:, k]) for k in range(len(problem.times))]
-        return Solution.of(problem, laws, meta=meta, trajectories=paths)
+        return Solution.of(problem, laws, meta=meta, trajectories=paths, thetas=changed)
 
 
 def simulate(  # noqa: PLR0913 - all but four are optional
@@ -95,17 +100,42 @@ def simulate(  # noqa: PLR0913 - all but four are optional
     from `rng`; trajectory i follows the stream (root, `first` + i), whatever the number of
     trajectories, threads or chunks. Raises RunError, naming state, time and reaction, when a
     trajectory needs more than `max_events` events, a propensity is negative or not a number, or
-    a firing would make a count negative.
+    a firing would make a count negative. A model with events, or laws that switch at times, runs phase
+    by phase (see `drive`): one root and one budget of events a phase.
     """
+    settings: dict[str, Any] = {"max_events": max_events, "threads": threads, "engine": engine, "first": first}
+    return _simulate(model, times, thetas, starts, rng=rng, **settings)[0]
+
+
+def _simulate(  # noqa: PLR0913 - as `simulate`
+    model: CompiledModel,
+    times: ArrayLike,
+    thetas: ArrayLike,
+    starts: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    max_events: int,
+    threads: int | None,
+    engine: Engine,
+    first: int = 0,
+) -> tuple[Counts, Array | None]:
+    """The trajectories of `simulate`, and the parameters at each time [T, P] where events may change them."""
     require(model.network, "ssa")
     t = np.ascontiguousarray(times, dtype=np.float64)
     theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.int64)
     if len(theta) != len(start):
         raise SettingError(f"{len(theta)} parameter vectors for {len(start)} starts", place="simulate")
-    out = np.empty((len(start), len(t), start.shape[1]), dtype=np.int64)
-    job = _Job(model, t, theta, start, first, draw_root(rng), max_events, out, _engine(model, engine))
-    job.run(threads)
-    return out
+
+    def run(m: CompiledModel, t: Array, p: Array, x: Counts, jumps: Jumps | None = None, since: float = 0.0) -> Counts:
+        out = np.empty((len(x), len(t), x.shape[1]), dtype=np.int64)
+        kernel = partial(_in_numpy, m, jumps=jumps, since=since) if jumps else _engine(m, engine)
+        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, kernel, since)
+        job.run(threads, least=WIDE if jumps else CHUNK)
+        return out
+
+    if is_driven(model):
+        return driven_paths.simulate(model, t, theta, start, run)
+    return run(model, t, theta, start), None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +151,11 @@ class _Job:
     budget: int
     out: Counts
     kernel: Run
+    since: float = 0.0
 
-    def run(self, threads: int | None) -> None:
+    def run(self, threads: int | None, *, least: int = CHUNK) -> None:
         """All chunks; the first trajectory that has to stop stops the others."""
-        width = max(CHUNK, len(self.starts) // 4096)
+        width = max(least, len(self.starts) // 4096)
         edges = [(a, min(a + width, len(self.starts))) for a in range(0, len(self.starts), width)]
         run_all([partial(self._chunk, a, b) for a, b in edges], threads)
 
@@ -145,7 +176,7 @@ class _Job:
         if code == kernels.NEGATIVE_COUNT:
             counts = counts - self.model.change[reaction]
         state = ", ".join(f"{s} = {c}" for s, c in zip(names, counts, strict=True))
-        place = f"trajectory {path} at time {when:.6g} in state ({state})"
+        place = f"trajectory {path} at time {self.since + when:.6g} in state ({state})"
         if code == kernels.BUDGET:
             mend = "the model may explode; otherwise raise max_events"
             raise RunError(f"the budget of {self.budget} events is used up", place=place, mend=mend)
@@ -170,6 +201,8 @@ def _engine(model: CompiledModel, engine: Engine) -> Run:
         return plain
 
 
-def _in_numpy(model: CompiledModel, times: Array, thetas: Array, starts: Counts, first: int, *rest: Any) -> None:
+def _in_numpy(
+    model: CompiledModel, times: Array, thetas: Array, starts: Counts, first: int, *rest: Any, **events: Any
+) -> None:
     low, high, *others = rest
-    lockstep.run(model, times, thetas, starts, first, (low, high), *others)
+    lockstep.run(model, times, thetas, starts, first, (low, high), *others, **events)

@@ -1,0 +1,161 @@
+"""The projected master equation through cuts in time and events: the law is carried from phase to phase.
+
+What was lost in one phase stays lost, so the bound of the whole is the sum (see `drive`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.distribution import Tabulated
+from kinetix.errors import TruncationError, UnsupportedFeature
+from kinetix.expressions import TIME, names_in
+from kinetix.problem import Problem
+from kinetix.provenance import provenance
+from kinetix.solution import Solution
+from kinetix.space import StateSpace
+
+from .drive import Drive, count_cuts
+from .parallel import Flag, run_all
+from .reach import Reach
+from .window import Start
+
+if TYPE_CHECKING:
+    from .fsp import FSP
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+WIDEST = 20
+"""A law is kept as a table of at most so many times `max_states` positions."""
+
+
+def solve(fsp: FSP, problem: Problem) -> Solution:
+    """The laws of a problem with events or with laws that switch at times; the same bound as without."""
+    started = time.process_time()
+    drive = _LawDrive(fsp, problem)
+    drive.go()
+    network, space = problem.model.network, drive.laws[-1].space
+    meta = provenance(
+        fsp,
+        network,
+        started,
+        error_by_time=drive.errors,
+        states=max(drive.sizes, default=1),
+        upper={network.species_names[s]: u for s, u in zip(space.free, space.upper, strict=True)},
+        products=drive.products,
+        cuts=drive.cuts,
+    )
+    return Solution.of(problem, drive.laws, error=max(drive.errors), meta=meta, thetas=np.array(drive.thetas))
+
+
+def log_prob_batch(
+    fsp: FSP, problem: Problem, thetas: Array, counts: Sequence[Counts], axes: Sequence[int]
+) -> list[Array]:
+    """Log-probabilities of observed counts under many parameter vectors: one [B, U_k] a time."""
+
+    def weighed(theta: Array, _: Flag) -> list[Array]:
+        found = solve(fsp, replace(problem, theta=theta))
+        return [law.marginal(axes).log_prob(rows) for law, rows in zip(found.laws, counts, strict=True)]
+
+    found = run_all([partial(weighed, theta) for theta in thetas], fsp.threads)
+    return [np.stack(column) for column in zip(*found, strict=True)]
+
+
+class _LawDrive(Drive):
+    """A law on its way: states `x` [M, S] with the probabilities `p` [M]; theta is the same in all of them."""
+
+    def __init__(self, fsp: FSP, problem: Problem) -> None:
+        start = Start.of(problem.initial)
+        theta = np.broadcast_to(problem.theta, (len(start.counts), len(problem.theta)))
+        super().__init__(problem.model, problem.times, start.counts.astype(np.float64), theta)
+        self.fsp, self.p = fsp, start.p
+        self.leak = fsp.leak / (count_cuts(self) + 1)
+        self.bound, self.products = 0.0, 0
+        self.laws: list[Tabulated] = []
+        self.errors: list[float] = []
+        self.thetas: list[Array] = []
+        self.sizes: list[int] = []
+        _refuse_moments(self)
+
+    def keep(self) -> None:
+        """The present law, as a table."""
+        self._gather()
+        self._note(self._table(self.x.astype(np.int64), self.p), self._missing + self.bound)
+
+    def phase(self, theta: Array, relative: Array, inside: int) -> None:
+        """By windows of counts, or by the states that can be reached where firings set off events."""
+        self._gather()
+        if self.listens:
+            self._reach(theta[0], relative, inside)
+        else:
+            self._project(theta[0], relative, inside)
+        self.theta = np.broadcast_to(self.theta[0], (len(self.x), self.theta.shape[1]))
+
+    def _project(self, theta: Array, relative: Array, inside: int) -> None:
+        missing = self._missing
+        start = self._table(self.x.astype(np.int64), self.p)
+        found = replace(self.fsp, leak=self.leak).solve(Problem(self.quiet, relative, theta, start))
+        errors, lost = found.meta["error_by_time"], found.meta["lost_by_time"]
+        for law, error in zip(found.laws[:inside], errors[:inside], strict=True):
+            self._note(law, error + self.bound)
+        self.bound += max(errors[-1] - lost[-1] - missing, 0.0)
+        self._carry(found.laws[-1], int(found.meta["states"]), int(found.meta["products"]))
+
+    def _reach(self, theta: Array, relative: Array, inside: int) -> None:
+        fsp, missing = self.fsp, self._missing
+        reach = Reach(self.model, theta, self.leak, fsp.max_states, fsp.max_work)
+        found = reach.laws(self.x.astype(np.int64), self.p, relative)
+        for law, lost in zip(found.laws[:inside], found.lost[:inside], strict=True):
+            self._note(self._table(found.states, law), missing + lost + found.bound + self.bound)
+        self.bound += found.bound
+        self._carry(self._table(found.states, found.laws[-1]), len(found.states), found.products)
+
+    def _carry(self, law: Tabulated, states: int, products: int) -> None:
+        """Take the law at the end of a phase as the start of the next."""
+        end = Start.of(law)
+        self.x, self.p = end.counts.astype(np.float64), end.p
+        self.products += products
+        self.sizes.append(states)
+
+    def _gather(self) -> None:
+        """One row for each state, after events have sent several to the same; theta must not differ."""
+        if (self.theta != self.theta[0]).any():
+            names = np.array(self.phases.source.theta_names)[(self.theta != self.theta[0]).any(axis=0)]
+            reason = f"an event sets {', '.join(names)} to values that depend on the counts"
+            raise UnsupportedFeature(reason, place="fsp", mend="use ssa")
+        self.x, position = np.unique(self.x, axis=0, return_inverse=True)
+        self.p = np.bincount(position.ravel(), self.p, len(self.x))
+        self.theta = np.broadcast_to(self.theta[0], (len(self.x), self.theta.shape[1]))
+
+    @property
+    def _missing(self) -> float:
+        """The probability that is lost so far."""
+        return max(1.0 - float(self.p.sum()), 0.0)
+
+    def _note(self, law: Tabulated, error: float) -> None:
+        self.laws.append(law)
+        self.errors.append(float(error))
+        self.thetas.append(self.theta[0].copy())
+
+    def _table(self, states: Counts, p: Array) -> Tabulated:
+        space = StateSpace.box(states.max(axis=0).tolist(), states.min(axis=0).tolist())
+        if space.size > WIDEST * self.fsp.max_states:
+            raise TruncationError(f"the law needs a table of {space.size} counts", place="fsp", mend="use ssa")
+        return Tabulated(space, np.bincount(space.index(states), p, space.size))
+
+
+def _refuse_moments(drive: _LawDrive) -> None:
+    """A firing at any moment would set counts to what depends on that moment: no projection has it."""
+    counted = set(drive.model.network.species_names)
+    for event in drive.model.network.events:
+        if names_in(event.trigger) & counted and any(TIME in v.free_symbols for v in event.assignments.values()):
+            reason = f"event {event.name!r} depends on counts and sets what depends on the time"
+            raise UnsupportedFeature(reason, place="fsp", mend="use ssa")

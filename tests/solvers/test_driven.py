@@ -1,0 +1,173 @@
+"""Events and laws that switch at times, in projection and in trajectories, against independent oracles."""
+
+import numpy as np
+import pytest
+import sympy
+from scipy.linalg import expm
+
+import kinetix as kx
+from kinetix.events import Event
+from kinetix.expressions import TIME, symbol
+from tests import exact
+
+X, Y, a, m = map(symbol, ("X", "Y", "a", "m"))
+TIMES = np.array([0.0, 1.0, 2.0, 2.5, 4.0])
+
+
+def births_and_deaths(*events, birth=a, start=3, more=()):
+    return kx.ReactionNetwork(
+        [kx.Species("X", start)],
+        [kx.Parameter("a", 2.0), kx.Parameter("m", 0.5), *more],
+        [kx.Reaction("birth", {}, {"X": 1}, birth), kx.Reaction("death", {"X": 1}, {}, m * X)],
+        events=events,
+    )
+
+
+def chain(a=2.0, m=0.5, size=60):
+    """The generator of births and deaths, columns to rows: [N, N]."""
+    n = np.arange(size)
+    generator = np.diag(np.full(size - 1, a), -1) + np.diag(m * n[1:], 1)
+    return generator - np.diag(generator.sum(axis=0))
+
+
+def evolved(p, steps):
+    """A law taken through (generator, time) pairs."""
+    for generator, t in steps:
+        p = expm(generator * t) @ p
+    return p
+
+
+def point(n, size=60):
+    return np.eye(size)[n]
+
+
+def compare(network, time, expected, *, paths=20_000):
+    """Projection to 1e-8 in total variation; trajectories by chi-squared and mean."""
+    solution = kx.solve(network, TIMES[time >= TIMES], solver="fsp")
+    law, size = solution.marginal("X", time), len(expected) + 100
+    distance = np.pad(law, (0, size - len(law))) - np.pad(expected, (0, 100))
+    assert 0.5 * np.abs(distance).sum() <= solution.error + 1e-10
+    assert solution.error < 1e-8
+    drawn = kx.solve(network, TIMES[time >= TIMES], solver="ssa", paths=paths, seed=5)
+    assert exact.pooled_chi_squared(drawn.trajectories[:, -1, 0], expected) > 1e-4
+
+
+def test_an_event_at_a_time_moves_every_state_and_the_rest_follows():
+    """Mutants seen to fail: the output at the time itself before the event; the bound without the cut's losses."""
+    network = births_and_deaths(Event("double", TIME >= 2, {"X": 2 * X}))
+    at_two = evolved(point(3), [(chain(), 2.0)])
+    doubled = np.zeros(60)
+    doubled[: 2 * 30 : 2] = at_two[:30]
+    compare(network, 2.0, doubled)
+    compare(network, 4.0, evolved(doubled, [(chain(), 2.0)]))
+
+
+def test_a_strict_trigger_shows_only_after_its_time():
+    network = births_and_deaths(Event("empty", TIME > 2, {"X": sympy.Integer(0)}))
+    compare(network, 2.0, evolved(point(3), [(chain(), 2.0)]))
+    compare(network, 2.5, evolved(point(0), [(chain(), 0.5)]))
+
+
+def test_an_event_that_sets_a_parameter_changes_the_law_from_then_on():
+    network = births_and_deaths(Event("slow", TIME >= 1, {"a": a / 4}))
+    compare(network, 4.0, evolved(point(3), [(chain(), 1.0), (chain(a=0.5), 3.0)]))
+    solution = kx.solve(network, TIMES, solver="fsp")
+    assert solution.mean("a").tolist() == [2.0, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_a_law_that_switches_at_a_time_is_two_laws():
+    """Mutant seen to fail: the time frozen at the start of the run."""
+    birth = sympy.Piecewise((a, TIME < 2), (3 * a, True))
+    compare(births_and_deaths(birth=birth), 4.0, evolved(point(3), [(chain(), 2.0), (chain(a=6.0), 2.0)]))
+
+
+def test_an_event_on_counts_is_part_of_the_firing_that_sets_it_off():
+    """Mutant seen to fail: the trigger asked at output times only."""
+    network = births_and_deaths(Event("full", X >= 6, {"X": sympy.Integer(1)}))
+    generator = chain(size=6)
+    generator[5, 5], generator[1, 5] = -(2.0 + 0.5 * 5), 2.0
+    compare(network, 4.0, np.pad(evolved(point(3, 6), [(generator, 4.0)]), (0, 54)))
+
+
+def test_events_on_counts_and_times_together():
+    """The door closes at 1: before, six molecules are thrown out; after, at 2, those above three are."""
+    early = Event("early", sympy.And(X >= 6, TIME < 1), {"X": sympy.Integer(0)})
+    late = Event("late", sympy.And(TIME >= 2, X > 3), {"X": sympy.Integer(3)})
+    one = chain()
+    one[:, 5], one[5, 5] = 0.0, -(2.0 + 2.5)
+    one[0, 5], one[4, 5] = 2.0, 2.5
+    p = evolved(evolved(point(3), [(one, 1.0)]), [(chain(), 1.0)])
+    cut = np.where(np.arange(60) > 3, 0.0, p)
+    cut[3] += p[4:].sum()
+    two = chain()
+    two[:, 3], two[3, 3] = 0.0, -(2.0 + 1.5)
+    two[3, 3] += 2.0  # a birth at three sets the event off, which leads back to three
+    two[2, 3] = 1.5
+    compare(births_and_deaths(early, late), 4.0, evolved(cut, [(two, 2.0)]))
+
+
+def test_an_event_at_the_start_fires_there_only_where_it_is_told_to():
+    for at_start, first in ((True, 9), (False, 3)):
+        network = births_and_deaths(Event("E", X < 100, {"X": sympy.Integer(9)}, at_start=at_start))
+        for solver in ("fsp", "ssa"):
+            assert kx.solve(network, [0.0, 1.0], solver=solver, seed=1).mean("X")[0] == first
+
+
+def test_an_event_that_sets_its_own_next_time_comes_again():
+    again = [kx.Parameter("next", 1.0), kx.Parameter("n", 0.0)]
+    nxt, n = symbol("next"), symbol("n")
+    network = births_and_deaths(Event("dose", nxt <= TIME, {"next": nxt + 1, "X": X + 10, "n": n + 1}), more=again)
+    solution = kx.solve(network, TIMES, solver="fsp")
+    assert solution.mean("n").tolist() == [0, 1, 2, 2, 4]
+    mean, at = 3.0, 0.0
+    for t, got in zip(TIMES[1:], solution.mean("X")[1:], strict=True):
+        for cut in np.arange(np.floor(at) + 1, np.floor(t) + 1):
+            mean, at = 4 + (mean - 4) * np.exp(-0.5 * (cut - at)) + 10, cut
+        assert got == pytest.approx(4 + (mean - 4) * np.exp(-0.5 * (t - at)), abs=1e-6)
+    paths = kx.solve(network, TIMES, solver="ssa", paths=4000, seed=2)
+    assert paths.mean("n").tolist() == [0, 1, 2, 2, 4]
+    assert (np.abs(paths.mean("X") - solution.mean("X")) <= 5 * solution.std("X") / np.sqrt(4000)).all()
+
+
+def test_trajectories_carry_parameters_that_counts_set_and_projection_refuses_them():
+    network = births_and_deaths(Event("poison", X >= 6, {"a": sympy.Integer(0)}))
+    paths = kx.solve(network, [0.0, 40.0], solver="ssa", paths=200, seed=1)
+    assert (paths.trajectories[:, -1, 0] == 0).all()
+    with pytest.raises(kx.UnsupportedFeature, match="fsp cannot run this model: poison"):
+        kx.solve(network, [1.0], solver="fsp")
+
+
+def test_same_seed_same_bits_on_any_number_of_threads():
+    network = births_and_deaths(Event("E", TIME >= 2, {"X": 2 * X}), Event("F", X >= 12, {"X": sympy.Integer(1)}))
+    one, two = (kx.solve(network, TIMES, solver="ssa", paths=6000, seed=3, threads=n) for n in (1, 2))
+    assert (one.trajectories == two.trajectories).all()
+    fewer = kx.solve(network, TIMES, solver="ssa", paths=100, seed=3)
+    assert (fewer.trajectories == one.trajectories[:100]).all()
+
+
+def test_likelihoods_of_models_with_events_are_those_of_the_solution():
+    network = births_and_deaths(Event("E", TIME >= 2, {"X": 2 * X}))
+    problem = kx.Problem.of(network, TIMES[1:])
+    rows = [np.arange(5)[:, None]] * 4
+    thetas = np.array([[2.0, 0.5], [1.0, 0.7]])
+    weighed = kx.FSP().log_prob_batch(problem, thetas, rows, [0])
+    single = kx.solve(network, TIMES[1:], solver="fsp", parameters={"a": 1.0, "m": 0.7})
+    for k, t in enumerate(TIMES[1:]):
+        assert weighed[k][1] == pytest.approx(single.log_prob(rows[k], t), abs=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["fsp", "ssa"])
+def test_what_stops_a_run_is_named_with_its_time(solver):
+    network = births_and_deaths(Event("E", TIME >= 2, {"X": X - 1}), start=0, birth=sympy.Integer(0) * a)
+    with pytest.raises(kx.RunError, match=r"event 'E' sets 'X' to -1: |time 2 in state"):
+        kx.solve(network, [4.0], solver=solver, seed=1)
+
+
+@pytest.mark.parametrize("solver", ["fsp", "ssa"])
+def test_the_smooth_time_is_refused_by_name(solver):
+    network = births_and_deaths(birth=a * (1 + sympy.sin(TIME)))
+    with pytest.raises(
+        kx.UnsupportedFeature, match=rf"{solver} cannot run this model: birth: the law contains the time"
+    ):
+        kx.solve(network, [4.0], solver=solver, seed=1)
+    assert network.check(solver).errors.codes == ("KX112",)
