@@ -153,7 +153,7 @@ class FormulaWriter:
         if kind is sympy.And:
             return " && ".join(self._within(a, _Binding.COMPARISON) for a in e.args), _Binding.AND
         if kind is sympy.Or:
-            return " || ".join(self._within(a, _Binding.AND) for a in e.args), _Binding.OR
+            return " || ".join(self._within(a, _Binding.COMPARISON) for a in e.args), _Binding.OR
         if kind is sympy.Not:
             return f"!({self.text(e.args[0])})", _Binding.SIGN
         arguments = [self.text(argument) for argument in e.args]

@@ -38,7 +38,6 @@ _SHOWN = {
 }
 
 _FIRST_WORDS = {
-    "at": "an event (at)",
     "import": "an import of another file",
     "unit": "a unit definition",
     "DNA": "a DNA strand",
@@ -52,8 +51,7 @@ _FIRST_WORDS = {
 """Statements of Antimony that are refused by name, by their first word."""
 
 _AT_THE_PLACE: tuple[tuple[str, str, str], ...] = (
-    (r"at\b", "an event (at)", "events are not simulated"),
-    (r"'\s*=", "a rate rule (X' = ...)", "write the change as reactions"),
+    (r"after\b", "a delay of an event (after)", "events act at once"),
     (r"--", "a DNA strand (--)", "write one reaction for each step"),
     (r"\.\s*[A-Za-z_]", "an element of a submodel (a.b)", "write the model in one piece"),
     (r"[<>]=?(?!-)|==|!=", "a flux bound", "give every reaction its law"),
@@ -61,10 +59,12 @@ _AT_THE_PLACE: tuple[tuple[str, str, str], ...] = (
 """What Antimony allows and kinetix refuses by name, by the text where the parser stopped."""
 
 _POWER = r"\*"
+_AND = "&&"
 _HINTS: tuple[tuple[str, str], ...] = (
     (_POWER, "powers are written with ^, as in X^2"),
     (r"<->|<=>|-->|<-", "write -> with two laws, or mass_action(forward, back)"),
     (r"(?:and|or|not)\b", "write && for and, || for or, ! for not"),
+    (_AND, "put parentheses: a || (b && c), or (a || b) && c"),
     (r"\"", "close the quotes on the same line"),
     (r"<\?xml|<sbml", "this is SBML: give the file the ending .xml"),
     (r"[^\x00-\x7f]", "names have letters a-z, A-Z, digits and _"),
@@ -163,6 +163,8 @@ def _listed(expected: set[str]) -> str:
     if left >= _ATOMS:
         names.append("an expression")
         left -= {*_ATOMS, "NAME", "PLUS", "MINUS"}
+    if {"PLUS", "SEMICOLON"} <= left:  # a side of a reaction: a name would make this one an amount, seldom meant
+        left -= {"NAME", "DOLLAR"}
     if {"STAR", "SLASH"} <= left:
         names.append("an operator")
         left -= _OPERATORS
@@ -179,7 +181,8 @@ def _hint(rest: str, statement: str, words: Sequence[str], expected: set[str]) -
     if _is_reaction(rest[:2]) and re.search(r"(?:^|[:+])\s*[0-9.]+\s*$", statement):
         return "an empty side is written as nothing, as in -> X"
     for pattern, mend in _HINTS:
-        if re.match(pattern, rest) and (pattern != _POWER or statement.endswith("*")):
+        fits = {_POWER: statement.endswith("*"), _AND: "||" in statement}.get(pattern, True)
+        if fits and re.match(pattern, rest):
             return mend
     here = re.match(r"[A-Za-z_][A-Za-z0-9_]*", rest)
     if here and here.group() in WORDS and "NAME" in expected:

@@ -1,62 +1,24 @@
-"""What the statements of a model say, gathered before names have a meaning.
-
-Order does not matter in the language: a name may be used before it is declared. So the tree is
-read once into a `Draft`, and only then does `dsl.py` decide what is a species and what is not.
-"""
+"""The statements of a model, gathered into a draft before names have a meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from lark import Token, Tree
 
 from kinetix.errors import ModelError
 
+from .dsl_draft import Draft, EventDraft, Member, ReactionDraft
 from .dsl_math import Definition, arguments_of
 from .dsl_source import Source, tokens
 from .dsl_words import MASS_ACTION
 
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One species on one side of a reaction, with how many molecules of it."""
-
-    name: Token
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReactionDraft:
-    """A reaction as written; `constants` holds the trees within mass_action(...), else `law` is the whole law."""
-
-    place: Token
-    name: Token | None
-    reactants: tuple[Member, ...]
-    products: tuple[Member, ...]
-    law: Tree[Token]
-    constants: tuple[Tree[Token], ...] = ()
-
-
-@dataclass
-class Draft:
-    """Everything a file says; dictionaries go from a name to the token or tree that says it."""
-
-    source: Source
-    name: str | None = None
-    species: dict[str, Token] = field(default_factory=dict)
-    declared: dict[str, Token] = field(default_factory=dict)
-    compartments: dict[str, Token] = field(default_factory=dict)
-    boundary: set[str] = field(default_factory=set)
-    fixed: set[str] = field(default_factory=set)
-    amounts: set[str] = field(default_factory=set)
-    homes: dict[str, Token] = field(default_factory=dict)
-    homes_by_reaction: dict[str, Token] = field(default_factory=dict)
-    values: dict[str, tuple[Token, Tree[Token]]] = field(default_factory=dict)
-    rules: dict[str, tuple[Token, Tree[Token]]] = field(default_factory=dict)
-    reactions: list[ReactionDraft] = field(default_factory=list)
-    functions: dict[str, Definition] = field(default_factory=dict)
+OPTIONS = {"t0": "at_start", "persistent": "persistent", "fromTrigger": "from_trigger"}
+"""The options of an event as Antimony names them, and as `kinetix.events.Event` does."""
+MOST = 2**53
+"""The largest amount of a species in a reaction: whole numbers beyond are no exact doubles."""
 
 
 def gather(source: Source, tree: Tree[Token]) -> Draft:
@@ -70,6 +32,10 @@ def gather(source: Source, tree: Tree[Token]) -> Draft:
                 _setting(draft, child)
             case "reaction":
                 _reaction(draft, child)
+            case "rate":
+                _rate(draft, child)
+            case "event":
+                _event(draft, child)
             case "function":
                 _function(draft, child)
             case _:  # an annotation: a remark about an element, which changes no law
@@ -160,12 +126,20 @@ def _once(draft: Draft, book: dict[str, Any], name: Token, value: Any, what: str
     book[str(name)] = value
 
 
-# reactions and functions ---------------------------------------------------------------------------
+def _rate(draft: Draft, tree: Tree[Token]) -> None:
+    target, sign, formula = tree.children
+    name = _target(draft, target)
+    if sign != "=":
+        raise draft.source.refusal(_place(sign), "a rate rule is written with =", f"write {name!s}' = ...")
+    _once(draft, draft.rates, name, (name, formula), "is given a rate rule")
+
+
+# reactions, events and functions -------------------------------------------------------------------
 
 
 def _reaction(draft: Draft, tree: Tree[Token]) -> None:
     label, left, arrow, right, law, home = tree.children
-    name, place = _label(draft, label)
+    name, place = _label(draft, label, "reaction", [r.name for r in draft.reactions])
     reactants, products = _side(draft, left), _side(draft, right)
     home = home if home is not None else place
     if home is not None:
@@ -176,17 +150,18 @@ def _reaction(draft: Draft, tree: Tree[Token]) -> None:
     draft.reactions.append(ReactionDraft(start, name, reactants, products, law, constants))
 
 
-def _label(draft: Draft, label: Any) -> tuple[Token | None, Token | None]:
+def _label(draft: Draft, label: Any, what: str, taken: list[Token | None]) -> tuple[Token | None, Token | None]:
+    """The name before a colon and the compartment that it is put into."""
     if label is None:
         return None, None
     target, home = label.children
     dollar, name = target.children
     if dollar is not None:
-        raise draft.source.refusal(dollar, "a reaction's name has no $")
-    for earlier in draft.reactions:
-        if earlier.name == name:
-            mend = "give every reaction its own name"
-            raise draft.source.refusal(name, f"the reaction {str(name)!r} is in line {earlier.place.line} too", mend)
+        raise draft.source.refusal(dollar, f"the name of a {what} has no $")
+    for earlier in taken:
+        if earlier == name:
+            mend = f"give every {what} its own name"
+            raise draft.source.refusal(name, f"the {what} {str(name)!r} is in line {earlier.line} too", mend)
     return name, home
 
 
@@ -196,21 +171,68 @@ def _side(draft: Draft, side: Any) -> tuple[Member, ...]:
     for child in side.children:
         if isinstance(child, Token):  # a plus sign
             continue
-        amount, target = child.children
+        written, target = child.children
+        named = child.data == "multiple"
         name = _target(draft, target)
         draft.species.setdefault(str(name), name)
-        before = members[str(name)].amount if str(name) in members else 0
-        members[str(name)] = Member(name, before + _amount(draft.source, amount))
+        before = members.get(str(name), Member(name, 0))
+        amount = before.amount + (0 if named else _amount(draft.source, written))
+        members[str(name)] = Member(name, amount, before.multiples + ((_place(written),) if named else ()))
     return tuple(members.values())
 
 
-def _amount(source: Source, written: Token | None) -> int:
+def _amount(source: Source, written: Token | None) -> float:
     if written is None:
         return 1
     value = float(written)
-    if value < 1 or not value.is_integer() or value > 2**53:
-        raise source.refusal(written, f"the stoichiometry {written!s} is not a whole number from 1", "count molecules")
-    return int(value)
+    if not 0 < value <= MOST:
+        raise source.refusal(written, f"the stoichiometry {written!s} is no number from above 0 to 2^53")
+    return value
+
+
+def _event(draft: Draft, tree: Tree[Token]) -> None:
+    label, trigger, options, listed = tree.children
+    name, home = _label(draft, label, "event", [e.name for e in draft.events])
+    if home is not None:
+        raise draft.source.refusal(home, "an event lies in no compartment", "leave out what stands after in")
+    assignments: dict[str, tuple[Token, Tree[Token]]] = {}
+    for target, sign, formula in (_children(c) for c in _children(listed)):
+        changed = _target(draft, target)
+        if sign != "=":
+            raise draft.source.refusal(_place(sign), "an event gives values with =", f"write {changed!s} = ...")
+        _once(draft, assignments, changed, (changed, formula), "is set")
+    start = next(tokens(tree))
+    draft.events.append(EventDraft(start, name, trigger, tuple(assignments.values()), _options(draft.source, options)))
+
+
+def _options(source: Source, tree: Any) -> dict[str, bool]:
+    """The options between trigger and colon: at_start, from_trigger and persistent."""
+    options: dict[str, bool] = {}
+    for i in range(0, len(tree.children), 3):
+        name, sign, value = tree.children[i : i + 3]
+        if name == "priority":
+            raise source.unsupported(name, "the priority of an event", "events that fire together go in their order")
+        if name not in OPTIONS:
+            near = get_close_matches(str(name), OPTIONS, n=1, cutoff=0.5)
+            mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(OPTIONS)}"
+            raise source.refusal(name, f"events have no option {str(name)!r}", mend)
+        if sign != "=" or value.data != "name" or value.children[0] not in {"true", "false"}:
+            raise source.refusal(name, f"the option {name!s} is true or false", f"write {name!s}=false")
+        if OPTIONS[name] in options:
+            raise source.refusal(name, f"the option {name!s} is given twice", "keep one")
+        options[OPTIONS[name]] = value.children[0] == "true"
+    if "at_start" in options:  # Antimony says whether the trigger counts as true before the start
+        options["at_start"] = not options["at_start"]
+    return options
+
+
+def _children(tree: Any) -> list[Any]:
+    return list(tree.children)
+
+
+def _place(item: Any) -> Token:
+    assert isinstance(item, Token)
+    return item
 
 
 def _constants(source: Source, law: Any, arrow: Any) -> tuple[Tree[Token], ...]:

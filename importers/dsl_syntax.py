@@ -1,7 +1,7 @@
 """Text of the reaction language to a syntax tree, or a refusal that shows the place.
 
 The grammar is `reactions.lark`. This file adds what a grammar cannot say: new lines do not count
-within parentheses, and nesting is bounded. `dsl_mistakes.py` explains what does not parse.
+within parentheses and after commas and colons, and nesting is bounded. `dsl_mistakes.py` explains what does not parse.
 """
 
 from __future__ import annotations
@@ -41,22 +41,23 @@ class _TooDeepError(Exception):
     pass
 
 
-class _LinesInParentheses:
-    """Between the lexer and the parser: drops new lines within parentheses, counts their depth."""
+class _OpenLines:
+    """Between the lexer and the parser: drops new lines where a statement is still open, counts parentheses."""
 
     always_accept = ("_NEWLINE",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """The tokens that the parser is to see."""
-        depth = 0
+        depth, before = 0, ""
         for token in stream:
             depth += {"LPAR": 1, "RPAR": -1}.get(token.type, 0)
             if depth > MAX_DEPTH:
                 raise _TooDeepError(token)
-            if token.type == "_NEWLINE" and depth > 0:
+            if token.type == "_NEWLINE" and (depth > 0 or before in {"COMMA", "COLON"}):
                 continue
             if token.type == "_NEWLINE":
                 depth = 0
+            before = token.type
             yield token
 
 
@@ -67,7 +68,7 @@ def _parser() -> Lark:
         grammar,
         parser="lalr",
         lexer="basic",
-        postlex=_LinesInParentheses(),
+        postlex=_OpenLines(),
         propagate_positions=True,
         maybe_placeholders=True,
     )

@@ -1,7 +1,7 @@
 """The words of the reaction language, and the functions and constants that its formulas may use.
 
-Functions mean what they mean in Antimony (SBML Level 3 formulas): `ln` is the natural logarithm,
-`log` and `log10` are the logarithm to base 10, `log(b, x)` that to base b. One name is added,
+Functions mean what they mean in Antimony: `ln(x)` and `log(x)` are the natural logarithm, `log10(x)`
+that to base 10 and `log(b, x)` that to base b. One name is added,
 `mod(a, b)` = a - b*floor(a/b), and none is evaluated as text.
 """
 
@@ -45,12 +45,11 @@ class Function:
 
 
 def _log(first: Any, second: Any = None) -> Any:
-    base, argument = (sympy.Integer(10), first) if second is None else (first, second)
-    return sympy.log(argument) / sympy.log(base)
+    return sympy.log(first) if second is None else sympy.log(second) / sympy.log(first)
 
 
 def _log_value(first: float, second: float | None = None) -> float:
-    return math.log10(first) if second is None else math.log(second) / math.log(first)
+    return math.log(first) if second is None else math.log(second) / math.log(first)
 
 
 def _root(degree: Any, argument: Any) -> Any:
@@ -67,7 +66,7 @@ def _plain() -> Iterator[Function]:
     yield Function("exp", sympy.exp, math.exp)
     yield Function("ln", sympy.log, math.log)
     yield Function("log", _log, _log_value, 1, 2)
-    yield Function("log10", _log, math.log10)
+    yield Function("log10", lambda x: _log(sympy.Integer(10), x), math.log10)
     yield Function("sqrt", sympy.sqrt, math.sqrt)
     yield Function("sqr", lambda x: sympy.Pow(x, 2), lambda x: x * x)
     yield Function("root", _root, lambda n, x: math.pow(x, 1 / n), 2, 2)

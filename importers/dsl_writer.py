@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+import sympy
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, Stoichiometry
+from kinetix.events import Event
+from kinetix.network import Amount, Reaction, ReactionNetwork, Species, Stoichiometry
 
 from .dsl_formula import FormulaWriter
 from .dsl_words import WORDS
@@ -21,18 +26,24 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 def to_text(network: ReactionNetwork) -> str:
     """The text of a network; raises UnsupportedFeature for what the language has no words for."""
     elements = [*network.species_names, *network.theta_names, *network.variables]
-    names = _renamed(elements)
+    names = _renamed([*elements, *(h for h in _homes(network) if h not in elements)])
     reactions = _renamed([reaction.name for reaction in network.reactions])
+    events = _renamed([event.name for event in network.events])
     formulas = FormulaWriter(names, network.theta_names)
+    sides = _Sides(names, formulas, {*names.values(), *reactions.values(), *events.values()})
+    written = [_reaction(reaction, reactions[reaction.name], sides) for reaction in network.reactions]
     sections = [
         _constants(network, names),
         [_species(species, network, names) for species in network.species],
         [f"{names[p.name]} = {_number(p.value)}" for p in network.parameters],
-        [f"{names[name]} := {formulas.text(rule)}" for name, rule in network.variables.items()],
-        [_reaction(reaction, reactions[reaction.name], names, formulas) for reaction in network.reactions],
+        [f"{_variable(name, network, names)} := {formulas.text(rule)}" for name, rule in network.variables.items()],
+        [f"{names[name]}' = {formulas.text(slope)}" for name, slope in network.rate_rules.items()],
+        written,
+        [f"{name} := {rule}" for name, rule in sides.rules.items()],
+        [_event(event, events[event.name], names, formulas) for event in network.events],
     ]
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
-    return "".join(_framed(network.name, body, {**names, **reactions}))
+    return "".join(_framed(network.name, body, {**names, **reactions, **events}))
 
 
 def _framed(name: str, body: str, names: Mapping[str, str]) -> Iterator[str]:
@@ -66,37 +77,90 @@ def _renamed(names: Iterable[str]) -> dict[str, str]:
     return written
 
 
+# compartments, species and rules -------------------------------------------------------------------
+
+
+def _homes(network: ReactionNetwork) -> dict[str, str]:
+    """The compartments that species lie in, by their species."""
+    counted = {s.name: s.compartment for s in network.species if s.compartment is not None}
+    return {home: name for name, home in (counted | dict(network.homes)).items() if _size(home, network) is not None}
+
+
+def _size(home: str, network: ReactionNetwork) -> float | str | None:
+    """The size of a compartment, "varies", or None where the network gives it none."""
+    if home in network.variables or home in network.changing:
+        return "varies"
+    return next((c.value for c in network.constants if c.kind == "compartment" and c.name == home), None)
+
+
+def _placed(word: str, name: str, home: str | None, network: ReactionNetwork, names: Mapping[str, str]) -> str:
+    """The declaration of a species; where its compartment is not of size 1, its symbol is said to be an amount."""
+    size = None if home is None else _size(home, network)
+    amount = "" if size in {None, 1} else "substanceOnly "
+    within = "" if size is None or home is None else f" in {names[home]}"
+    return f"{amount}{word}{names[name]}{within}"
+
+
 def _constants(network: ReactionNetwork, names: Mapping[str, str]) -> list[str]:
-    words = {"compartment": "compartment ", "boundary": "species $", "parameter": ""}
-    return [f"{words[c.kind]}{names[c.name]} = {_number(c.value)}" for c in network.constants]
+    words = {"compartment": "compartment ", "parameter": ""}
+    lines = []
+    for constant in network.constants:
+        if constant.kind == "boundary":
+            start = _placed("species $", constant.name, network.homes.get(constant.name), network, names)
+        else:
+            start = f"{words[constant.kind]}{names[constant.name]}"
+        lines.append(f"{start} = {_number(constant.value)}")
+    return lines
 
 
 def _species(species: Species, network: ReactionNetwork, names: Mapping[str, str]) -> str:
-    home = _home(species, network.constants)
-    amount = "" if home is None or home.value == 1 else "substanceOnly "
-    within = "" if home is None else f" in {names[home.name]}"
-    return f"{amount}species {names[species.name]}{within} = {_number(species.initial)}"
+    start = _placed("species ", species.name, species.compartment, network, names)
+    return f"{start} = {_number(species.initial)}"
 
 
-def _home(species: Species, constants: Iterable[Parameter]) -> Parameter | None:
-    return next((c for c in constants if c.kind == "compartment" and c.name == species.compartment), None)
+def _variable(name: str, network: ReactionNetwork, names: Mapping[str, str]) -> str:
+    """What a rule defines: a species that lies somewhere, a compartment, or a plain name."""
+    if name in network.homes:
+        return _placed("species $", name, network.homes[name], network, names)
+    return f"compartment {names[name]}" if name in _homes(network) else names[name]
 
 
-def _reaction(reaction: Reaction, name: str, names: Mapping[str, str], formulas: FormulaWriter) -> str:
-    sides = (_side(reaction, side, names) for side in (reaction.reactants, reaction.products))
-    arrow = " -> ".join(sides).lstrip()
-    return f"{name}: {arrow}; {formulas.text(reaction.propensity)}"
+# reactions and events ------------------------------------------------------------------------------
 
 
-def _side(reaction: Reaction, counts: Stoichiometry, names: Mapping[str, str]) -> str:
-    parts = []
-    for species, amount in counts.items():
-        if amount != int(amount):
-            raise UnsupportedFeature(
-                f"reaction {reaction.name!r} changes {species!r} by {amount}: the language counts whole molecules"
-            )
-        parts.append(names[species] if amount == 1 else f"{int(amount)} {names[species]}")
-    return " + ".join(parts)
+@dataclass
+class _Sides:
+    """Writes the sides of reactions; amounts that vary get a name each, and a rule in `rules`."""
+
+    names: Mapping[str, str]
+    formulas: FormulaWriter
+    taken: set[str]
+    rules: dict[str, str] = field(default_factory=dict)
+
+    def text(self, counts: Stoichiometry) -> str:
+        """One side, as 2 X + 1.5 Y + n Z."""
+        return " + ".join(self._member(self.names[species], amount) for species, amount in counts.items())
+
+    def _member(self, species: str, amount: Amount) -> str:
+        if not isinstance(amount, sympy.Expr):
+            return species if amount == 1 else f"{_number(amount)} {species}"
+        number = next(i for i in count(1) if f"n{i}" not in self.taken)
+        self.taken.add(f"n{number}")
+        self.rules[f"n{number}"] = self.formulas.text(amount)
+        return f"n{number} {species}"
+
+
+def _reaction(reaction: Reaction, name: str, sides: _Sides) -> str:
+    arrow = f"{sides.text(reaction.reactants)} -> {sides.text(reaction.products)}".lstrip()
+    return f"{name}: {arrow}; {sides.formulas.text(reaction.propensity)}"
+
+
+def _event(event: Event, name: str, names: Mapping[str, str], formulas: FormulaWriter) -> str:
+    options = [", t0=false"] if event.at_start else []
+    options += [", persistent=false"] if not event.persistent else []
+    options += [", fromTrigger=false"] if not event.from_trigger else []
+    assigned = ", ".join(f"{names[changed]} = {formulas.text(value)}" for changed, value in event.assignments.items())
+    return f"{name}: at ({formulas.text(event.trigger)}){''.join(options)}: {assigned or ';'}"
 
 
 def _number(value: float) -> str:
