@@ -17,6 +17,7 @@ import sympy
 from .errors import UnsupportedFeature
 from .expressions import TIME, names_in
 from .phases import is_time_condition, time_conditions
+from .problem import MOST
 
 if TYPE_CHECKING:
     from .network import ReactionNetwork
@@ -64,7 +65,7 @@ _STEPS = frozenset({Construct.TIME_STEPS, Construct.TIME_EVENTS})
 RUNS: Mapping[str, frozenset[Construct]] = MappingProxyType(
     {
         "fsp": _STEPS | {Construct.STATE_EVENTS},
-        "ssa": _STEPS | {Construct.STATE_EVENTS, Construct.STATE_EVENTS_ON_PARAMETERS},
+        "ssa": _STEPS | {Construct.TIME, Construct.STATE_EVENTS, Construct.STATE_EVENTS_ON_PARAMETERS},
         "tau-leaping": frozenset(),
         "met": frozenset(),
         "van": frozenset(),
@@ -126,8 +127,9 @@ def _amounts(network: ReactionNetwork) -> Iterator[Found]:
             kind = Construct.VARYING_STOICHIOMETRY if isinstance(amount, sympy.Expr) else Construct.FRACTIONS
             yield Found(kind, reaction.name, reason, "scale the stoichiometry to whole numbers, or use mean-field")
     for species in network.species:
-        if species.initial != int(species.initial):
+        if species.initial != int(species.initial) or species.initial > MOST:
             reason = f"starts at {species.initial!r}, which is not a whole count"
+            reason += f" up to {MOST:.3g}" if species.initial > MOST else ""
             yield Found(Construct.FRACTIONAL_START, species.name, reason, start_mend(network))
 
 

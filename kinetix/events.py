@@ -41,7 +41,7 @@ class Event:
 
     def __post_init__(self) -> None:
         trigger = sympy.sympify(self.trigger, strict=True)
-        if not isinstance(trigger, Boolean):
+        if not isinstance(trigger, Boolean) or isinstance(trigger, sympy.Symbol):  # a symbol is both
             raise ModelError(f"the trigger of event {self.name!r} is no condition: {trigger}")
         values = {name: tidy(sympy.sympify(value, strict=True)) for name, value in self.assignments.items()}
         object.__setattr__(self, "trigger", tidy(trigger))

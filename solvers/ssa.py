@@ -25,7 +25,7 @@ from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 
-from . import driven_paths, kernels, lockstep
+from . import driven_paths, kernels, lockstep, thinning
 from .drive import is_driven
 from .parallel import Flag, run_all
 from .streams import draw_root
@@ -128,9 +128,10 @@ def _simulate(  # noqa: PLR0913 - as `simulate`
 
     def run(m: CompiledModel, t: Array, p: Array, x: Counts, jumps: Jumps | None = None, since: float = 0.0) -> Counts:
         out = np.empty((len(x), len(t), x.shape[1]), dtype=np.int64)
-        kernel = partial(_in_numpy, m, jumps=jumps, since=since) if jumps else _engine(m, engine)
+        slow = jumps is not None or m.network.depends_on_time
+        kernel = partial(_in_numpy, m, jumps=jumps, since=since) if slow else _engine(m, engine)
         job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, kernel, since)
-        job.run(threads, least=WIDE if jumps else CHUNK)
+        job.run(threads, least=WIDE if slow else CHUNK)
         return out
 
     if is_driven(model):
@@ -184,7 +185,7 @@ class _Job:
             mend = "make its law zero where the reactants are too few (KX108)"
             raise RunError(f"reaction {name!r} would make a count negative", place=place, mend=mend)
         theta = self.thetas[path - self.first]
-        value = float(self.model.propensities(counts, theta)[reaction])
+        value = float(self.model.propensities(counts, theta, self.since + when)[reaction])
         raise RunError(f"the propensity of reaction {name!r} is {value:g}", place=place, mend="mend its law")
 
 
@@ -205,4 +206,5 @@ def _in_numpy(
     model: CompiledModel, times: Array, thetas: Array, starts: Counts, first: int, *rest: Any, **events: Any
 ) -> None:
     low, high, *others = rest
-    lockstep.run(model, times, thetas, starts, first, (low, high), *others, **events)
+    method = thinning.run if model.network.depends_on_time else lockstep.run
+    method(model, times, thetas, starts, first, (low, high), *others, **events)
