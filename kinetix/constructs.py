@@ -64,7 +64,7 @@ _STEPS = frozenset({Construct.TIME_STEPS, Construct.TIME_EVENTS})
 
 RUNS: Mapping[str, frozenset[Construct]] = MappingProxyType(
     {
-        "fsp": _STEPS | {Construct.STATE_EVENTS},
+        "fsp": _STEPS | {Construct.TIME, Construct.STATE_EVENTS},
         "ssa": _STEPS | {Construct.TIME, Construct.STATE_EVENTS, Construct.STATE_EVENTS_ON_PARAMETERS},
         "tau-leaping": frozenset(),
         "met": frozenset(),

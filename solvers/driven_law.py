@@ -93,7 +93,7 @@ class _LawDrive(Drive):
     def phase(self, theta: Array, relative: Array, inside: int) -> None:
         """By windows of counts, or by the states that can be reached where firings set off events."""
         self._gather()
-        if self.listens:
+        if self.listens or self.model.network.depends_on_time:
             self._reach(theta[0], relative, inside)
         else:
             self._project(theta[0], relative, inside)
@@ -111,7 +111,7 @@ class _LawDrive(Drive):
 
     def _reach(self, theta: Array, relative: Array, inside: int) -> None:
         fsp, missing = self.fsp, self._missing
-        reach = Reach(self.model, theta, self.leak, fsp.max_states, fsp.max_work)
+        reach = Reach(self.model, theta, self.leak, fsp.max_states, fsp.max_work, self.now)
         found = reach.laws(self.x.astype(np.int64), self.p, relative)
         for law, lost in zip(found.laws[:inside], found.lost[:inside], strict=True):
             self._note(self._table(found.states, law), missing + lost + found.bound + self.bound)
