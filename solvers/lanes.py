@@ -38,8 +38,8 @@ def lane_kernel(model: CompiledModel, width: int = WIDTH) -> Kernel:
 def lane_module(model: CompiledModel, width: int = WIDTH) -> str:
     """The text of the module whose `run` fills `out` [n, T, S] with trajectories first, first + 1, ...
 
-    `run(times, thetas, starts, first, low, high, budget, control, out, report, when, done)`: as
-    `kernels.trajectory_source`, and `done` [n] is set to 1 for every trajectory that is complete.
+    `run(times, thetas, starts, first, low, high, budget, control, out, report, when, fired)`: as
+    `kernels.trajectory_source`, and `fired` [n] is set to the events of every trajectory that is complete.
     Of trajectories that have to stop, the first is the one reported.
     """
     network = model.network
@@ -201,7 +201,7 @@ def move(z, g, source, target):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run(times, thetas, starts, first, low, high, budget, control, out, report, when, done):
+def run(times, thetas, starts, first, low, high, budget, control, out, report, when, fired):
     n = starts.shape[0]
     z, g, a = np.zeros(ROWS * WIDTH), np.zeros(4 * WIDTH, dtype=np.uint64), np.zeros(REACTIONS)
     path, output, since = np.zeros(WIDTH, np.int64), np.zeros(WIDTH, np.int64), np.zeros(WIDTH, np.int64)
@@ -242,7 +242,7 @@ def run(times, thetas, starts, first, low, high, budget, control, out, report, w
                 if i < limit:
                     k = handle(z, g, l, i, output[l], times, step - since[l], budget, a, out, first, report, when)
                     if k == -1:
-                        done[i] = 1
+                        fired[i] = step - since[l]
                     elif k < 0:
                         limit = min(limit, i)
                 if k >= 0:

@@ -1,0 +1,123 @@
+"""Exact trajectories from tables: one compiled kernel for all models, large ones above all.
+
+Choose it (it is chosen by itself) for networks of more than about a hundred reactions, whose events
+touch few of them, and for answers too small to wait for a compile. Direct method with a dependency
+graph: M. A. Gibson, J. Bruck, J. Phys. Chem. A 104 (2000) 1876, doi:10.1021/jp993732q; the search by
+sums of sums: A. Slepoy et al., J. Chem. Phys. 128 (2008) 205101, doi:10.1063/1.2919546.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.compiler import CompiledModel
+from kinetix.expressions import symbol
+
+from .laws import Law, laws_of
+from .programs import COUNT, RATE, depth, program, table
+
+Kernel = Callable[..., None]
+Integers = NDArray[np.int64]
+Array = NDArray[np.float64]
+
+LANES = 4
+"""Trajectories whose work is interleaved."""
+
+BLOCK = 8
+"""Propensities under one sum, and sums under one sum of sums."""
+
+
+class Tables(NamedTuple):
+    """A model as arrays. Lists of lists stand as (starts, entries): list r is entries[starts[r] : starts[r + 1]].
+
+    A law is its rate, a program over theta that runs once a trajectory, times factors offset +
+    slope * x[species], two of them in every layer [1 + more, R, 2], or times a program of its own.
+    `touched` holds pairs: a reaction, and where its propensity stands (see `table_kernel.place`).
+    """
+
+    more: int
+    general: bool
+    species: Integers
+    lines: Array
+    program: Array
+    rates: Integers
+    laws: Integers
+    depth: int
+    changes: Integers
+    changed: Integers
+    change: Array
+    touches: Integers
+    touched: Integers
+
+
+def tabled_kernel(model: CompiledModel) -> Kernel:
+    """The compiled kernel on the tables of a model; arguments as those of `lanes.lane_kernel`.
+
+    Raises UnsupportedFeature for laws that have no program, among them those that contain the time.
+    """
+    from .table_kernel import run
+
+    return partial(_call, run, tables(model))
+
+
+def _call(run: Kernel, m: Tables, *arguments: Any) -> None:
+    """The kernel, with working memory of its own: [span] numbers a lane (see `table_kernel.Work`), and the stack."""
+    thetas, starts = arguments[1:3]
+    R = len(m.rates) - 1
+    span = 73 * max(1, -(-R // BLOCK**2)) + starts.shape[1] + R + thetas.shape[1] + 2
+    floats = np.zeros(LANES * span + m.depth)
+    run(*arguments, m, floats, np.zeros(8 * LANES, dtype=np.int64), np.zeros(4 * LANES, dtype=np.uint64))
+
+
+def tables(model: CompiledModel) -> Tables:
+    """The tables of a model."""
+    network = model.network
+    laws = laws_of(network)
+    places = {symbol(name): (COUNT, s) for s, name in enumerate(network.species_names)}
+    places |= {symbol(name): (RATE, j) for j, name in enumerate(network.theta_names)}
+    rates = [program(law.coefficient, places) for law in laws]
+    general = [program(law.rest, places) if law.factors is None else [] for law in laws]
+    programs = [*rates, *general]
+    starts = _starts(programs)
+    touched = network.dependencies()
+    moved = [np.nonzero(row)[0].tolist() for row in model.change]
+    columns = BLOCK * max(1, -(-len(laws) // BLOCK**2))
+    species, lines = _factors(laws)
+    return Tables(
+        more=len(species) // max(2 * len(laws), 1) - 1,
+        general=any(general),
+        species=species,
+        lines=lines,
+        program=table([row for rows in programs for row in rows]),
+        rates=starts[: len(laws) + 1],
+        laws=starts[len(laws) :],
+        depth=max([1, *(depth(rows) for rows in programs)]),
+        changes=_starts(moved),
+        changed=np.array([s for group in moved for s in group], dtype=np.int64),
+        change=np.array([model.change[r, s] for r, group in enumerate(moved) for s in group], dtype=np.float64),
+        touches=_starts(touched),
+        touched=np.array(
+            [(r, (r % BLOCK) * columns + r // BLOCK) for group in touched for r in group], dtype=np.int64
+        ).ravel(),
+    )
+
+
+def _factors(laws: list[Law]) -> tuple[Integers, Array]:
+    """Species [layers * R * 2] and (offset, slope) [layers * R * 2 * 2]; missing factors are 1 + 0 * x[0]."""
+    most = max([2, *(len(law.factors) for law in laws if law.factors)])
+    shape = (most + 1) // 2, len(laws), 2
+    species, lines = np.zeros(shape, dtype=np.int64), np.tile([1.0, 0.0], (*shape, 1))
+    for r, law in enumerate(laws):
+        for f, factor in enumerate(law.factors or ()):
+            species[f // 2, r, f % 2] = factor.species
+            lines[f // 2, r, f % 2] = factor.offset, factor.slope
+    return species.ravel(), lines.ravel()
+
+
+def _starts(groups: Sequence[Sequence[object]]) -> Integers:
+    return np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)
