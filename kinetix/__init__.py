@@ -27,6 +27,8 @@ _HOMES = {
     "kinetix.app.verbs": "load parse solve compare infer open",
     "kinetix.solvers.ssa": "SSA",
     "kinetix.solvers.fsp": "FSP",
+    "kinetix.solvers.mean_field": "MeanField",
+    "kinetix.solvers.linear_noise": "LinearNoise",
     "kinetix.solvers.van": "VAN",
     "kinetix.solvers.met": "MET",
     "kinetix.inference.observations": "Observations",

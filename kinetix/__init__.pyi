@@ -28,6 +28,8 @@ from kinetix.problem import Problem as Problem
 from kinetix.solution import Solution as Solution
 from kinetix.solver import Solver as Solver
 from kinetix.solvers.fsp import FSP as FSP
+from kinetix.solvers.linear_noise import LinearNoise as LinearNoise
+from kinetix.solvers.mean_field import MeanField as MeanField
 from kinetix.solvers.met import MET as MET
 from kinetix.solvers.ssa import SSA as SSA
 from kinetix.solvers.van import VAN as VAN
@@ -44,7 +46,9 @@ __all__ = [
     "DataError",
     "Event",
     "KinetixError",
+    "LinearNoise",
     "LockedError",
+    "MeanField",
     "ModelError",
     "Observations",
     "Parameter",

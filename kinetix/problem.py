@@ -56,12 +56,12 @@ class Problem:
                 raise SettingError(f"{given!r} is not given by name", place=what, mend="give a mapping name -> value")
         compiled = model if isinstance(model, CompiledModel) else compile_network(model)
         network, values = compiled.network, dict(parameters or {})
-        law: Distribution = _point(network, compiled.start)
+        law: Distribution = point_law(network, compiled.start)
         if isinstance(initial, Mapping):
             counts = dict(initial)
             boundary = [c.name for c in network.constants if c.kind == "boundary"]
             values.update({name: counts.pop(name) for name in boundary if name in counts})
-            law = _point(network, _start(network, compiled.start, counts))
+            law = point_law(network, _start(network, compiled.start, counts))
         elif initial is not None:
             law = initial
         require_known(values, network.theta_names, "parameter")
@@ -79,9 +79,9 @@ def _start(network: ReactionNetwork, default: Array, counts: Mapping[str, float]
     return result
 
 
-def _point(network: ReactionNetwork, start: Array) -> Distribution:
+def point_law(network: ReactionNetwork, start: Array) -> Distribution:
     """All mass on the start; a start that is no state of counts is one for the mean field alone."""
     broken = np.nonzero((start != np.floor(start)) | (start > MOST))[0]
     if len(broken):
-        return Fractional(start, f"{network.species_names[broken[0]]!r}, {start[broken[0]]!r},")
+        return Fractional(start, f"{network.species_names[broken[0]]!r}, {float(start[broken[0]])!r},")
     return PointMass(start.astype(np.int64))

@@ -10,22 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy
 from numpy.typing import ArrayLike, NDArray
 
 from . import distribution
 from .compiler import CompiledModel
-from .distribution import Distribution
+from .distribution import Distribution, Moments
 from .errors import SettingError
-from .expressions import symbol
 from .network import require_known
 from .problem import Problem
+from .quantities import gradient, quantity
 
 if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[np.float64]
-Quantity = Callable[[float, NDArray[np.int64]], Array]
+Quantity = Callable[[int, NDArray[Any]], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,8 @@ class Solution:
 
     `error` is a proven bound on the total variation of every law, worst over times, or None where
     none is proven. `meta` says solver, settings, seed, digests, versions, CPU seconds, findings.
-    `trajectories` [n, T, S] are there for solvers that make them.
+    `trajectories` [n, T, S] are there for solvers that make them; `thetas` [T, P] are the parameters and
+    constants at each time, where events or rate rules change them.
     """
 
     model: CompiledModel
@@ -69,20 +69,29 @@ class Solution:
     # moments ---------------------------------------------------------------------------------
 
     def mean(self, name: str | None = None) -> Array:
-        """Means: [T, S], or [T] of one species, rule, parameter, compartment or "[X]" (concentration)."""
+        """Means: [T, S], or [T] of one species, rule, parameter, compartment or "[X]" (concentration).
+
+        Where an answer states moments alone, a rule's mean is its value at the means of the species.
+        """
         if name is None:
             return np.stack([distribution.mean(law) for law in self.laws])
         f = self._quantity(name)
-        return np.array([law.expect(partial(f, t)) for law, t in zip(self.laws, self.times, strict=True)])
+        return np.array([law.expect(partial(f, k)) for k, law in enumerate(self.laws)])
 
     def std(self, name: str | None = None) -> Array:
-        """Standard deviations: [T, S] or [T]; of the stated law, or the sample sd of trajectories."""
+        """Standard deviations: [T, S] or [T]; of the stated law, or the sample sd of trajectories.
+
+        NaN from the mean field, which does not state them.
+        """
         if name is None:
             return np.sqrt(np.maximum(np.diagonal(self.covariance(), axis1=1, axis2=2), 0.0))
         return np.sqrt(np.maximum(self.covariance(name, name), 0.0))
 
     def covariance(self, first: str | None = None, second: str | None = None) -> Array:
-        """Covariances: [T, S, S], or [T] between two named quantities."""
+        """Covariances: [T, S, S], or [T] between two named quantities; NaN where the answer states none.
+
+        Where it states moments alone, those of rules are propagated to first order: exact for linear ones.
+        """
         scale = 1.0
         if self.trajectories is not None and len(self.trajectories) > 1:
             scale = len(self.trajectories) / (len(self.trajectories) - 1)
@@ -90,9 +99,12 @@ class Solution:
             return scale * np.stack([distribution.covariance(law) for law in self.laws])
         f, g = self._quantity(first), self._quantity(second or first)
         result = np.empty(len(self.times))
-        for k, (law, t) in enumerate(zip(self.laws, self.times, strict=True)):
+        for k, law in enumerate(self.laws):
+            if isinstance(law, Moments):
+                result[k] = self._propagated(k, law, first, second or first)
+                continue
             result[k] = law.expect(
-                partial(_centred_product, f, law.expect(partial(f, t)), g, law.expect(partial(g, t)), t)
+                partial(_centred_product, f, law.expect(partial(f, k)), g, law.expect(partial(g, k)), k)
             )
         return scale * result
 
@@ -171,20 +183,21 @@ class Solution:
         return self.species.index(species)
 
     def _quantity(self, name: str) -> Quantity:
-        """The function (time, counts [N, S]) -> [N] of a named quantity of the model."""
-        network = self.model.network
-        if name.startswith("[") and name.endswith("]"):
-            species = network.species[self._axis(name[1:-1])]
-            sizes = {c.name: v for c, v in zip(network.constants, self.theta[len(network.parameters) :], strict=True)}
-            volume = sizes.get(species.compartment or "", 1.0)
-            axis = self._axis(species.name)
-            return lambda _, x: np.asarray(x[:, axis] / volume)
-        if name in self.species:
-            axis = self._axis(name)
-            return lambda _, x: x[:, axis].astype(np.float64)
-        require_known([name], (*self.species, *network.theta_names, *network.variables), "quantity")
-        expression: sympy.Expr = symbol(name)
-        return lambda t, x: self.model.evaluate(expression, x, self.theta, float(t))
+        """The function (place of the time, counts [N, S]) -> [N] of a named quantity of the model."""
+        expression = quantity(self.model.network, name)
+        return lambda k, x: self.model.evaluate(expression, x, self._theta(k), float(self.times[k]))
+
+    def _theta(self, k: int) -> Array:
+        """Parameters and constants at one of the times: [P]."""
+        return self.theta if self.thetas is None else np.asarray(self.thetas[k])
+
+    def _propagated(self, k: int, law: Moments, first: str, second: str) -> float:
+        """The covariance of two named quantities to first order in the spread; NaN without one."""
+        if law.spread is None:
+            return float("nan")
+        theta, time = self._theta(k), float(self.times[k])
+        f, g = (gradient(self.model, name, law.centre, theta, time) for name in (first, second))
+        return float(f @ law.spread @ g)
 
 
 def _whole(counts: NDArray[Any]) -> NDArray[Any]:
@@ -194,5 +207,5 @@ def _whole(counts: NDArray[Any]) -> NDArray[Any]:
     return counts
 
 
-def _centred_product(f: Quantity, a: Array, g: Quantity, b: Array, t: float, x: NDArray[np.int64]) -> Array:
-    return (f(t, x) - a) * (g(t, x) - b)
+def _centred_product(f: Quantity, a: Array, g: Quantity, b: Array, k: int, x: NDArray[np.int64]) -> Array:
+    return (f(k, x) - a) * (g(k, x) - b)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiler import compile_network
-from .distribution import Distribution, PointMass, Sampled, Tabulated
+from .distribution import Distribution, Fractional, Moments, PointMass, Sampled, Tabulated
 from .errors import CheckpointError, KinetixError, SettingError
+from .problem import point_law
 from .serial import network_from_json, network_to_json
 from .solution import Solution
 from .space import StateSpace
@@ -58,6 +59,8 @@ def save_solution(solution: Solution, path: Path) -> None:
 
     arrays: dict[str, NDArray[Any]] = {"time": solution.times, "theta": solution.theta}
     meta = dict(solution.meta)
+    if solution.thetas is not None:
+        arrays["thetas"] = solution.thetas
     if solution.trajectories is not None:
         arrays["trajectories"] = solution.trajectories
     else:
@@ -117,6 +120,10 @@ def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> S
             laws.append(Sampled(trajectories[:, k]))
         elif f"law{k}_draws" in arrays:
             laws.append(Sampled(arrays[f"law{k}_draws"]))
+        elif f"law{k}_centre" in arrays:
+            laws.append(Moments(arrays[f"law{k}_centre"], arrays.get(f"law{k}_spread")))
+        elif f"law{k}_amounts" in arrays:
+            laws.append(point_law(model.network, arrays[f"law{k}_amounts"]))
         else:
             free, lower, shape, offset, basis, p = (
                 arrays[f"law{k}_{part}"] for part in ("free", "lower", "shape", "offset", "basis", "p")
@@ -124,10 +131,16 @@ def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> S
             ends = (tuple(map(int, free)), tuple(map(int, lower)), tuple(map(int, shape)))
             laws.append(Tabulated(StateSpace(*ends, offset, basis), p))
     error = None if header["error"] is None else float(header["error"])
-    return Solution(model, arrays["time"], arrays["theta"], tuple(laws), error, header["meta"], trajectories)
+    return Solution(
+        model, arrays["time"], arrays["theta"], tuple(laws), error, header["meta"], trajectories, arrays.get("thetas")
+    )
 
 
 def _stored(law: Distribution, meta: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    if isinstance(law, Moments):
+        return {"centre": law.centre} | ({} if law.spread is None else {"spread": law.spread})
+    if isinstance(law, Fractional):
+        return {"amounts": law.amounts}
     tabulate = getattr(law, "tabulated", None)
     table = law if isinstance(law, Tabulated) else (tabulate() if tabulate is not None else None)
     if isinstance(law, PointMass):

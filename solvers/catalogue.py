@@ -16,6 +16,8 @@ from kinetix.errors import SettingError
 from kinetix.solver import Solver
 
 from .fsp import FSP
+from .linear_noise import LinearNoise
+from .mean_field import MeanField
 from .ssa import SSA
 
 
@@ -37,7 +39,20 @@ class Within:
         return f"within {self.variation:g} in total variation, proven in every answer"
 
 
-Promise = Statistical | Within
+@dataclass(frozen=True)
+class OfMoments:
+    """Its means, and covariances where `spread`, lie within `relative` of the exact ones in networks of first order."""
+
+    relative: float
+    spread: bool
+
+    def __str__(self) -> str:
+        what = "means and covariances" if self.spread else "means"
+        exact = "exact where every law is of first order in the counts"
+        return f"{what} only, {exact} (to {self.relative:g}), elsewhere the limit of large counts"
+
+
+Promise = Statistical | Within | OfMoments
 
 
 class Entry(NamedTuple):
@@ -62,6 +77,18 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
             Within(1e-8),
             "the window of likely counts fits in memory (up to about four species): fastest and exact",
             "many species or high counts: more than a few million states",
+        ),
+        "mean-field": Entry(
+            MeanField(),
+            OfMoments(1e-6, spread=False),
+            "deterministic time courses: rate rules, fractions, large counts, what SBML tools call a simulation",
+            "noise or probabilities are wanted, or counts are small and laws curved: even the means are then wrong",
+        ),
+        "linear-noise": Entry(
+            LinearNoise(),
+            OfMoments(1e-6, spread=True),
+            "means and covariances of many species in milliseconds; laws of first order, or large counts",
+            "probabilities are wanted, or counts are small and laws curved, or the law has two peaks",
         ),
     }
 )
