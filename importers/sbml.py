@@ -1,8 +1,9 @@
 """SBML Level 2 and 3 read into molecule counts: units, volumes and concentrations end here.
 
-The kinetic law of each reaction becomes its whole propensity. What cannot be treated exactly is
-refused by name; what had to be decided (net laws split, powers read as distinct pairs, moles taken as
-molecules) is in the network's report.
+The kinetic law of each reaction becomes its whole propensity. What no solver can treat exactly is
+refused by name; what only some can is kept, for `check` and the solvers to judge; what had to be
+decided (net laws split, powers read as distinct pairs, moles taken as molecules) is in the network's
+report.
 M. Hucka et al., "SBML Level 3 Version 2 Core", J. Integr. Bioinform. 16 (2019), doi:10.1515/jib-2019-0021.
 """
 
@@ -10,22 +11,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kinetix.errors import KinetixError, ModelError, SettingError, UnsupportedFeature
+from kinetix.errors import KinetixError, ModelError, SettingError
 from kinetix.findings import Finding
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
+from kinetix.reversible import Splitter
 
 from .guard import read_text
+from .sbml_amounts import Amounts
 from .sbml_audit import elements, open_document
 from .sbml_channels import Written, channels_of
-from .sbml_reversible import Splitter
+from .sbml_dynamics import Dynamics
+from .sbml_rules import Rules, rules_of
 from .sbml_start import Start, start_of
 from .sbml_symbols import Symbols, symbols_of
-from .sbml_units import substance_of
+from .sbml_units import mole_findings, scale_of
 from .sbml_writer import NAMESPACE
 
 _WHOLE = 1e-12
@@ -33,28 +37,37 @@ _WHOLE = 1e-12
 _NEAREST = 0.01
 """Largest part of a count that goes when moles or concentrations are turned into whole molecules."""
 
-_MOST = 2**62
-"""Counts are whole numbers of 64 bits, with room for what reactions add."""
 
-
-def read(path: Path, *, law: str = "auto", scale: float | None = None) -> ReactionNetwork:
+def read(path: Path, *, law: str = "auto", scale: float | str | None = None) -> ReactionNetwork:
     """The reaction network of an SBML file.
 
     `law="auto"` reads an unguarded power k*X**m of m consumed X as a falling factorial, "verbatim"
-    as it stands. `scale` is the number of molecules in one unit of substance. Raises ModelError for
-    what is no valid model and UnsupportedFeature for what has no exact treatment, each with file
-    and element.
+    as it stands. `scale` is the number of molecules in one unit of substance, or "units" to take it
+    from the file's unit definitions. Raises ModelError for what is no valid model and
+    UnsupportedFeature for what has no exact treatment, each with file and element.
     """
-    if scale is not None and not (math.isfinite(scale) and scale > 0):
+    if isinstance(scale, str) and scale != "units":
+        raise SettingError(f"scale is {scale!r}", mend="give a number, or 'units'")
+    if isinstance(scale, int | float) and not (math.isfinite(scale) and scale > 0):
         raise SettingError(f"scale is {scale}", mend="give the molecules in one unit of substance, a number > 0")
     try:
         document, reader = open_document(read_text(path))
         model = document.getModel()
-        start = start_of(model, reader)
-        symbols = symbols_of(model, reader, start, scale)
-        return _Build(model, start, symbols, scale, law, path).network()
+        rules = rules_of(model)
+        start = start_of(model, rules, reader)
+        counted = _counted(model, rules)
+        factor = scale_of(model, counted) if isinstance(scale, str) else scale
+        symbols = symbols_of(model, rules, reader, start, factor)
+        return _Build(model, rules, start, symbols, counted, factor, law, path).network()
     except KinetixError as problem:
         raise problem.within(str(path)) from problem.__cause__
+
+
+def _counted(model: Any, rules: Rules) -> list[Any]:
+    """The species that reactions change: no rule defines them and they are no boundary."""
+    ruled = rules.assignments.keys() | rules.rates.keys()
+    free = [s for s in elements(model.getListOfSpecies()) if s.getId() not in ruled]
+    return [s for s in free if not (s.getBoundaryCondition() or s.getConstant())]
 
 
 @dataclass(frozen=True)
@@ -62,17 +75,20 @@ class _Build:
     """A network in the making: the libsbml model, its values at time zero and what its symbols mean."""
 
     model: Any
+    rules: Rules
     start: Start
     symbols: Symbols
+    counted: list[Any]
     scale: float | None
     law: str
     path: Path
 
     def network(self) -> ReactionNetwork:
         """The network; what remains wrong with it is refused by the network's own validation."""
-        species = [self._species(item) for item in self._counted]
+        species = [self._species(item) for item in self.counted]
         parameters = [Parameter(name, value) for name, value in self.symbols.parameters.items()]
         reactions, findings = self._reactions([*parameters, *self._constants])
+        dynamics = Dynamics(self.model, self.rules, self.symbols, tuple(s.name for s in species))
         model = self.model
         name = model.getName() if self._marked is not None else model.getId() or model.getName()
         return ReactionNetwork(
@@ -82,6 +98,9 @@ class _Build:
             name=name or self.path.stem,
             constants=self._constants,
             variables=self.symbols.variables,
+            events=dynamics.events(),
+            rate_rules=dynamics.rate_rules(reactions),
+            homes=self._homes,
             report=[*self._moles(), *self._rounded(), *findings],
             source=self.path.name,
         )
@@ -99,80 +118,58 @@ class _Build:
         return str(self._marked.getAttrValue("home")) if self._marked is not None else None
 
     @cached_property
-    def _free(self) -> list[Any]:
-        """The species that no rule defines."""
-        return [s for s in elements(self.model.getListOfSpecies()) if s.getId() not in self.symbols.variables]
-
-    @cached_property
-    def _counted(self) -> list[Any]:
-        return [s for s in self._free if not (s.getBoundaryCondition() or s.getConstant())]
-
-    @cached_property
     def _constants(self) -> list[Parameter]:
-        sizes = self.start.sizes.items()
-        volumes = [Parameter(n, v, "compartment") for n, v in sizes if v is not None and n != self._home]
-        boundary = [s.getId() for s in self._free if s.getBoundaryCondition() or s.getConstant()]
-        factor = self.scale or 1.0
-        return volumes + [Parameter(n, self.start.amounts[n] * factor, "boundary") for n in boundary]
+        ruled, factor = self.rules.assignments, self.scale or 1.0
+        sizes = [(n, v) for n, v in self.start.sizes.items() if n != self._home and n not in ruled]
+        volumes = [Parameter(n, v, "compartment") for n, v in sizes if v is not None]
+        boundary = [n for n in self._others if n not in ruled]
+        references = [Parameter(n, v) for n, v in self.symbols.references.items()]
+        return volumes + [Parameter(n, self.start.amounts[n] * factor, "boundary") for n in boundary] + references
+
+    @cached_property
+    def _others(self) -> dict[str, str]:
+        """The species that are not counted, with their compartments."""
+        counted = {s.getId() for s in self.counted}
+        every = {s.getId(): s.getCompartment() for s in elements(self.model.getListOfSpecies())}
+        return {name: home for name, home in every.items() if name not in counted}
+
+    @cached_property
+    def _homes(self) -> dict[str, str]:
+        return {name: home for name, home in self._others.items() if home and home != self._home}
 
     # species ---------------------------------------------------------------------------------
 
     def _species(self, item: Any) -> Species:
         name, home = item.getId(), item.getCompartment()
         count = self.start.amounts[name] * (self.scale or 1.0)
-        whole = round(count)
-        place = f"species {name!r}"
-        substance = substance_of(self.model, item)
-        if self.scale is None and substance.declared and substance.molecules != 1:
-            raise UnsupportedFeature(
-                f"amounts are declared in units of {substance.word}, not in molecules (KX107)",
-                place=place,
-                mend=f"load with scale={_factor(substance.molecules)}, the molecules in one unit",
-            )
-        if self._is_broken(count) and (self.scale is None or abs(count - whole) > _NEAREST * count):
-            factor = _factor(None if substance.declared else substance.molecules)
-            other = f"load with scale={factor}, the molecules in one unit, or " if self.scale is None else ""
-            reason = f"starts at {count!r}, which is not a whole count (KX106)"
-            raise UnsupportedFeature(reason, place=place, mend=f"{other}set a whole initial count")
-        if whole < 0:
-            raise ModelError(f"starts at {count!r}", place=place, mend="give a count >= 0")
-        if whole > _MOST:
-            reason = f"starts at {count:g}, more than the {_MOST:g} molecules that can be counted"
-            raise UnsupportedFeature(reason, place=place, mend="use a smaller unit or volume")
-        return Species(name, whole, None if home == self._home else home)
-
-    @staticmethod
-    def _is_broken(count: float) -> bool:
-        return abs(count - round(count)) > max(1e-9, _WHOLE * abs(count))
+        if count < 0:
+            raise ModelError(f"starts at {count!r}", place=f"species {name!r}", mend="give a count >= 0")
+        near = self.scale is not None and abs(count - round(count)) <= _NEAREST * count
+        initial = round(count) if near or not _is_broken(count) else count
+        return Species(name, initial, None if home == self._home else home)
 
     def _rounded(self) -> Iterator[Finding]:
-        """KX106 for each start that a `scale` does not make whole: the nearest count is taken."""
-        for name in (item.getId() for item in self._counted):
-            count = self.start.amounts[name] * (self.scale or 1.0)
-            if self._is_broken(count):
+        """KX106 for each start that a `scale` does not make whole: the nearest count is taken, where it is near."""
+        for name in (item.getId() for item in self.counted):
+            count = self.start.amounts[name] * (self.scale or 0.0)
+            if _is_broken(count) and abs(count - round(count)) <= _NEAREST * count:
                 reason = f"starts at {count:.12g} molecules; the nearest whole count, {round(count)}, is taken"
                 yield Finding("KX106", "warning", name, reason, "set whole initial counts to choose otherwise")
 
-    def _moles(self) -> Iterator[Finding]:
-        """KX107 once, where Level 2 is silent and so would mean moles."""
-        substances = [substance_of(self.model, item) for item in self._counted]
-        if self.scale is None and any(s.word == "mole" and not s.declared for s in substances):
-            reason = (
-                "no unit of substance is declared, for which Level 2 means mole; whole amounts are read as molecules"
-            )
-            mend = "declare the unit item, or load with scale=..."
-            yield Finding("KX107", "warning", self.model.getId() or "model", reason, mend)
+    def _moles(self) -> list[Finding]:
+        return mole_findings(self.model, self.counted) if self.scale is None else []
 
     # reactions -------------------------------------------------------------------------------
 
     def _reactions(self, constants: list[Parameter]) -> tuple[list[Reaction], list[Finding]]:
-        counted = tuple(s.getId() for s in self._counted)
+        counted = tuple(s.getId() for s in self.counted)
         splitter = Splitter(counted, {p.name: p.value for p in constants})
+        amounts = Amounts(self.model, self.rules, self.start, self.symbols, frozenset(counted))
         taken = {r.getId() for r in elements(self.model.getListOfReactions())}
         reactions: list[Reaction] = []
         findings: list[Finding] = []
         for element in elements(self.model.getListOfReactions()):
-            written = self._written(element, set(counted))
+            written, told = self._written(element, amounts)
             reverse = f"{written.name}_reverse"
             while reverse in taken:
                 reverse += "_"
@@ -180,41 +177,25 @@ class _Build:
             made = channels_of(written, splitter, reverse_name=reverse, falling=falling)
             taken |= {channel.name for channel in made.reactions}
             reactions += made.reactions
-            findings += made.findings
+            findings += [replace(finding, element=written.name) for finding in told] + list(made.findings)
         return reactions, findings
 
-    def _written(self, element: Any, counted: set[str]) -> Written:
+    def _written(self, element: Any, amounts: Amounts) -> tuple[Written, tuple[Finding, ...]]:
+        sides = amounts.sides(element)
         name = element.getId()
-        law = self.symbols.law(element)
         if self._marked is not None and element.getName():
             name = element.getName()
-        return Written(
+        written = Written(
             name,
-            _side(element, element.getListOfReactants(), counted),
-            _side(element, element.getListOfProducts(), counted),
-            law,
+            sides.reactants,
+            sides.products,
+            sides.factor * self.symbols.law(element),
             reversible=element.getReversible(),
             explicit=element.getLevel() > 2,
             certain=self._marked is not None,
         )
+        return written, sides.findings
 
 
-def _side(reaction: Any, references: Any, counted: set[str]) -> dict[str, int]:
-    """The counted species on one side of a reaction, with whole multiplicities."""
-    result: dict[str, int] = {}
-    for reference in elements(references):
-        name = reference.getSpecies()
-        place = f"reaction {reaction.getId()!r}"
-        if reference.getLevel() > 2 and not reference.isSetStoichiometry():
-            raise ModelError(f"the stoichiometry of {name!r} is not set", place=place, mend="set it in the file")
-        amount = float(reference.getStoichiometry())
-        if not amount.is_integer() or amount < 1:
-            reason = f"takes or makes {amount:g} of {name!r}; counts change by whole numbers (KX105)"
-            raise UnsupportedFeature(reason, place=place, mend="scale the stoichiometry to whole numbers")
-        if name in counted:
-            result[name] = result.get(name, 0) + int(amount)
-    return result
-
-
-def _factor(molecules: float | None) -> str:
-    return "..." if molecules is None or molecules == 1 else f"{molecules:.9g}"
+def _is_broken(count: float) -> bool:
+    return abs(count - round(count)) > max(1e-9, _WHOLE * abs(count)) or 0 < count < 0.5

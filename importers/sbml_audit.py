@@ -6,7 +6,7 @@ mathematics, or a construct without an exact meaning for molecule counts stops t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import libsbml
@@ -99,60 +99,45 @@ def _require_laws(document: Any, model: Any) -> None:
         raise ModelError("has no kinetic law", place=f"reaction {reaction.getId()!r}", mend="give it a rate")
 
 
+def event_name(model: Any, index: int) -> str:
+    """The id of an event, or one made of its place where the file gives none."""
+    name = str(model.getEvent(index).getId()) or f"event{index + 1}"
+    while not model.getEvent(index).getId() and model.getElementBySId(name) is not None:
+        name += "_"
+    return name
+
+
 def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
     """Place, reason and mend of every construct that has no exact treatment here."""
-    for i, event in enumerate(elements(model.getListOfEvents())):
-        yield f"event {event.getId() or i + 1!r}", "events are not supported", "remove the event"
-    references = {reference.getId() for r in elements(model.getListOfReactions()) for reference in sides(r)}
     for rule in elements(model.getListOfRules()):
-        yield from _rule(model, rule, references)
+        if rule.isAlgebraic():
+            yield _algebraic(rule), "algebraic rules are not supported", "solve it for one variable"
     for i, constraint in enumerate(elements(model.getListOfConstraints())):
         place = f"constraint {constraint.getId() or i + 1!r}"
         yield place, "constraints are not supported", "remove the constraint"
-    if model.isSetConversionFactor():
-        yield "model", "conversion factors are not supported", "write amounts and laws in the same unit"
-    for species in elements(model.getListOfSpecies()):
-        if species.isSetConversionFactor():
-            place = f"species {species.getId()!r}"
-            yield place, "conversion factors are not supported", "write amounts and laws in the same unit"
     for reaction in elements(model.getListOfReactions()):
-        yield from _reaction(model, reaction)
+        if reaction.isSetFast() and reaction.getFast():
+            place = f"reaction {reaction.getId()!r}"
+            yield place, "fast reactions are not supported", "give it a large rate instead"
+    for i, event in enumerate(elements(model.getListOfEvents())):
+        place = f"event {event_name(model, i)!r}"
+        if event.isSetDelay() and event.getDelay().isSetMath():
+            yield place, "delayed events are not supported", "remove the delay"
+        if event.isSetPriority() and event.getPriority().isSetMath():
+            yield place, "events with priorities are not supported", "remove the priority"
 
 
-def _rule(model: Any, rule: Any, references: set[str]) -> Iterator[tuple[str, str, str | None]]:
-    name = rule.getVariable()
-    if rule.isAlgebraic():
-        yield "algebraic rule", "algebraic rules are not supported", "solve it for one variable"
-    elif rule.isRate():
-        yield f"rate rule of {name!r}", "rate rules are not supported", "write it as a reaction"
-    elif model.getCompartment(name) is not None:
-        yield f"rule of {name!r}", "a compartment whose size varies is not supported", "make the size constant"
-    elif name in references:
-        yield f"rule of {name!r}", "a stoichiometry that varies is not supported", "make it a whole constant"
-
-
-def _reaction(model: Any, reaction: Any) -> Iterator[tuple[str, str, str | None]]:
-    place = f"reaction {reaction.getId()!r}"
-    if reaction.isSetFast() and reaction.getFast():
-        yield place, "fast reactions are not supported", "give it a large rate instead"
-    for reference in sides(reaction):
-        if reference.isSetStoichiometryMath():
-            yield place, f"the stoichiometryMath of {reference.getSpecies()!r} is not supported", "make it a number"
-        if reference.getId() and model.getInitialAssignment(reference.getId()) is not None:
-            yield place, f"the computed stoichiometry of {reference.getSpecies()!r} is not supported", None
-
-
-def sides(reaction: Any) -> Iterable[Any]:
-    """The species references of a reaction: reactants, then products."""
-    return (*elements(reaction.getListOfReactants()), *elements(reaction.getListOfProducts()))
+def _algebraic(rule: Any) -> str:
+    name = rule.getIdAttribute() or rule.getMetaId()
+    return f"algebraic rule {name!r}" if name else "algebraic rule"
 
 
 def _functions(model: Any) -> dict[str, Function]:
     found: dict[str, Function] = {}
     for definition in elements(model.getListOfFunctionDefinitions()):
         name, body = definition.getId(), definition.getBody()
-        if body is None:
-            raise ModelError("has no formula", place=f"function {name!r}")
+        if body is None:  # which Level 3 Version 2 allows; a call of it is refused
+            continue
         arguments = tuple(definition.getArgument(i).getName() for i in range(definition.getNumArguments()))
         found[name] = Function(arguments, body)
     return found

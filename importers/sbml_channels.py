@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import sympy
 
-from kinetix.errors import UnsupportedFeature
 from kinetix.expressions import symbol
 from kinetix.findings import Finding
-from kinetix.network import Reaction, Stoichiometry
-
-from .sbml_reversible import ZERO, CannotSplitError, Splitter
+from kinetix.network import Amount, Reaction, Stoichiometry
+from kinetix.reversible import ZERO, CannotSplitError, Splitter
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,8 @@ class Written:
     """
 
     name: str
-    reactants: Mapping[str, int]
-    products: Mapping[str, int]
+    reactants: Mapping[str, Amount]
+    products: Mapping[str, Amount]
     law: sympy.Expr
     reversible: bool
     explicit: bool
@@ -47,14 +45,16 @@ class Channels:
 def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, falling: bool) -> Channels:
     """One or two channels; `falling` asks for falling factorials in the place of powers.
 
-    Raises UnsupportedFeature (KX104) for a net law that cannot be taken apart.
+    A net law that cannot be taken apart stays one channel, with an error (KX104) for stochastic solvers.
     """
     forward = Reaction(written.name, written.reactants, written.products, written.law)
     findings: list[Finding] = []
     channels = [forward]
     if written.reversible:
-        ahead, back = _split(written, splitter)
-        if back != ZERO:
+        ahead, back, reason = _split(written, splitter)
+        if reason:
+            findings.append(Finding("KX104", "error", written.name, reason, "write it as two reactions"))
+        elif back != ZERO:
             backward = Reaction(reverse_name, written.products, written.reactants, back)
             channels = [Reaction(written.name, written.reactants, written.products, ahead)] if ahead != ZERO else []
             channels.append(backward)
@@ -79,25 +79,22 @@ def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, fall
     return Channels(tuple(channels), tuple(findings))
 
 
-def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr]:
-    place = f"reaction {written.name!r}"
+def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr, str]:
+    """Forward and backward rates, or why there are none."""
+    law = written.law
     try:
-        ahead, back = splitter.split(written.law)
+        ahead, back = splitter.split(law)
     except CannotSplitError as problem:
-        if splitter.is_never_negative(written.law):
-            return written.law, ZERO
-        reason = f"the net law {written.law} of a reversible reaction cannot be split: the sign of {problem} is unknown"
-        raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions") from problem
-    if back == ZERO or splitter.is_never_negative(written.law):
-        return written.law, ZERO
-    if not splitter.agrees(written.law, ahead, back):
-        reason = f"the law {written.law} falls into {ahead} and {back}, but not for all counts"
-        raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions")
+        reason = f"the net law {law} of a reversible reaction cannot be split: the sign of {problem} is unknown"
+        return law, ZERO, "" if splitter.is_never_negative(law) else reason
+    if back == ZERO or splitter.is_never_negative(law):
+        return law, ZERO, ""
+    if not splitter.agrees(law, ahead, back):
+        return law, ZERO, f"the law {law} falls into {ahead} and {back}, but not for all counts"
     for name in written.products:
         if not splitter.vanishes(back, name):
-            reason = f"the backward part {back} of the net law {written.law} is not zero without {name!r}"
-            raise UnsupportedFeature(f"{reason} (KX104)", place=place, mend="write it as two reactions")
-    return ahead, back
+            return law, ZERO, f"the backward part {back} of the net law {law} is not zero without {name!r}"
+    return ahead, back, ""
 
 
 def _is_net(written: Written, splitter: Splitter) -> bool:

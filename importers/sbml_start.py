@@ -7,17 +7,17 @@ what it depends on, and a circle is refused by name.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from kinetix.errors import ModelError
 from kinetix.expressions import TIME, number
 
-from .sbml_audit import elements, sides
+from .sbml_audit import elements
 from .sbml_formula import Formula, value_of
-from .sbml_math import MathReader, names_used
+from .sbml_math import MathReader
+from .sbml_rules import Rules, in_order, local_parameters, references
 
 
 @dataclass(frozen=True)
@@ -29,48 +29,16 @@ class Start:
     sizes: Mapping[str, float | None]
 
 
-def in_order(uses: Mapping[str, set[str]], what: str) -> list[str]:
-    """The names so that each follows those it uses; a circle is a ModelError that shows it."""
-    try:
-        return list(TopologicalSorter(uses).static_order())
-    except CycleError as problem:
-        circle = " -> ".join(reversed(problem.args[1]))
-        raise ModelError(f"{what} depend on one another in a circle: {circle}", mend="break the circle") from problem
-
-
-def definitions(model: Any) -> dict[str, Any]:
-    """The formula of every assignment rule, by the name it defines; ModelError for a rule without one."""
-    rules = {rule.getVariable(): rule.getMath() for rule in elements(model.getListOfRules())}
-    return _require_math(rules, "rule of")
-
-
-def names_used_by(reaction: Any) -> set[str]:
-    """The names of model elements in a kinetic law; a local parameter hides the element of its name."""
-    law = reaction.getKineticLaw()
-    return names_used(law.getMath()) - {p.getId() for p in local_parameters(law)}
-
-
-def reactions_used(model: Any, formulas: Mapping[str, Any]) -> dict[str, Any]:
-    """The kinetic laws of the reactions whose ids stand, as rates, in a formula of the model."""
-    laws = {r.getId(): r.getKineticLaw().getMath() for r in elements(model.getListOfReactions())}
-    used = {name for formula in formulas.values() for name in names_used(formula)}
-    used |= {name for r in elements(model.getListOfReactions()) for name in names_used_by(r)}
-    return {name: law for name, law in laws.items() if name in used}
-
-
-def start_of(model: Any, reader: MathReader) -> Start:
+def start_of(model: Any, rules: Rules, reader: MathReader) -> Start:
     """Compute the values at time zero; an id without a value is a ModelError that names it."""
-    assigned = {a.getSymbol(): a.getMath() for a in elements(model.getListOfInitialAssignments())}
-    rules = definitions(model)
-    formulas = _require_math(assigned, "initial assignment of") | rules
-    laws = reactions_used(model, formulas)
+    formulas = {**rules.initial, **rules.assignments}
     species = {s.getId(): s for s in elements(model.getListOfSpecies())}
     symbols, sizes = _attributes(model, formulas)
-    uses = {name: names_used(formula) for name, formula in formulas.items()}
-    uses |= {name: names_used_by(model.getReaction(name)) for name in laws}
+    uses = rules.uses(formulas)
     for name, item in species.items():
         uses[name] = uses.get(name, set()) | {item.getCompartment()}
     amounts: dict[str, float] = {}
+    known = _Constants(symbols)
     for name in in_order(uses, "initial values"):
         try:
             given = formulas.get(name)
@@ -79,18 +47,21 @@ def start_of(model: Any, reader: MathReader) -> Start:
                 size = None if is_amount(model, species[name]) else symbols.get(home)
                 if given is None:
                     amounts[name] = _amount(species[name], symbols.get(home))
+                elif size is None and name in rules.initial and not is_amount(model, species[name]):
+                    raise _no_size(species[name])
                 else:
-                    amounts[name] = _evaluate(reader, given, symbols, name) * (size or 1.0)
+                    amounts[name] = _evaluate(reader, given, known, name) * (size or 1.0)
                 symbols[name] = amounts[name] / size if size else amounts[name]
             elif given is not None:
-                symbols[name] = _evaluate(reader, given, symbols, name)
+                symbols[name] = _evaluate(reader, given, known, name)
                 if name in sizes:
                     sizes[name] = symbols[name]
-            elif name in laws:
+            elif name in rules.laws:
                 law = model.getReaction(name).getKineticLaw()
-                symbols[name] = _evaluate(reader, laws[name], {**symbols, **local_values(law)}, name)
+                here = {**known, **_Constants(local_values(law))}
+                symbols[name] = _evaluate(reader, rules.laws[name], here, name)
         except ModelError:  # a ratio of nothings, perhaps: that matters only to what needs its value now
-            if name not in rules and name not in laws:
+            if name not in rules.assignments and name not in rules.laws:
                 raise
     return Start(symbols, amounts, sizes)
 
@@ -101,19 +72,30 @@ def is_amount(model: Any, species: Any) -> bool:
     return bool(species.getHasOnlySubstanceUnits()) or home is None or _is_point(home)
 
 
-def local_parameters(law: Any) -> list[Any]:
-    """The local parameters of a kinetic law."""
-    return list(elements(law.getListOfLocalParameters() if law.getLevel() > 2 else law.getListOfParameters()))
-
-
 def local_values(law: Any) -> dict[str, float]:
     """The values of the local parameters of a kinetic law; one without a value is a ModelError."""
     place = f"reaction {law.getParentSBMLObject().getId()!r}, local parameter"
     return {p.getId(): _set(p, p.getValue(), f"{place} {p.getId()!r}") for p in local_parameters(law)}
 
 
+@dataclass(frozen=True)
+class _Constants(Mapping[str, Formula]):
+    """Numbers by name, as the formulas that they are."""
+
+    values_by_name: Mapping[str, float]
+
+    def __getitem__(self, name: str) -> Formula:
+        return Formula(number(self.values_by_name[name]), constant=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
 def _is_point(compartment: Any) -> bool:
-    """Without dimensions, or without a size: nothing can be divided by it."""
+    """Without dimensions: nothing can be divided by its size."""
     known = compartment.getLevel() == 2 or compartment.isSetSpatialDimensions()
     return bool(known and compartment.getSpatialDimensionsAsDouble() == 0)
 
@@ -124,16 +106,26 @@ def _attributes(model: Any, formulas: Mapping[str, Any]) -> tuple[dict[str, floa
     for compartment in elements(model.getListOfCompartments()):
         name = compartment.getId()
         sizes[name] = None
-        if name not in formulas and compartment.isSetSize() and not _is_point(compartment):
+        if name not in formulas and compartment.isSetSize():
             sizes[name] = symbols[name] = _set(compartment, compartment.getSize(), f"compartment {name!r}")
     for parameter in elements(model.getListOfParameters()):
         if parameter.getId() not in formulas:
             symbols[parameter.getId()] = _set(parameter, parameter.getValue(), f"parameter {parameter.getId()!r}")
-    for reaction in elements(model.getListOfReactions()):
-        for reference in sides(reaction):
-            if reference.getId() and reference.isSetStoichiometry():
-                symbols[reference.getId()] = float(reference.getStoichiometry())
+    for key, reaction, reference, _ in references(model):
+        if key not in formulas:
+            symbols[key] = _stoichiometry(reaction, reference)
     return symbols, sizes
+
+
+def _stoichiometry(reaction: Any, reference: Any) -> float:
+    """The number in the file; Level 2 means 1 where it says nothing."""
+    place, value = f"reaction {reaction.getId()!r}", float(reference.getStoichiometry())
+    if reference.getLevel() > 2 and (not reference.isSetStoichiometry() or math.isnan(value)):
+        reason = f"the stoichiometry of {reference.getSpecies()!r} is not set"
+        raise ModelError(reason, place=place, mend="set it in the file")
+    if not math.isfinite(value):
+        raise ModelError(f"takes or makes {value} of {reference.getSpecies()!r}", place=place, mend="use a number")
+    return value
 
 
 def _set(element: Any, value: float, place: str) -> float:
@@ -151,8 +143,7 @@ def _amount(species: Any, size: float | None) -> float:
         value = species.getInitialAmount()
     elif species.isSetInitialConcentration() and not math.isnan(species.getInitialConcentration()):
         if size is None:
-            reason = f"starts at a concentration, but its compartment {species.getCompartment()!r} has no size"
-            raise ModelError(reason, place=place, mend="set the size, or an initial amount")
+            raise _no_size(species)
         value = species.getInitialConcentration() * size
     else:
         raise ModelError("has no initial amount", place=place, mend="set it in the file")
@@ -161,18 +152,15 @@ def _amount(species: Any, size: float | None) -> float:
     return float(value)
 
 
-def _evaluate(reader: MathReader, node: Any, symbols: Mapping[str, float], name: str) -> float:
-    known = {key: Formula(number(value), constant=True) for key, value in symbols.items()}
+def _no_size(species: Any) -> ModelError:
+    reason = f"starts at a concentration, but its compartment {species.getCompartment()!r} has no size"
+    return ModelError(reason, place=f"species {species.getId()!r}", mend="set the size, or an initial amount")
+
+
+def _evaluate(reader: MathReader, node: Any, known: Mapping[str, Formula], name: str) -> float:
     place = f"value of {name!r}"
     formula = reader.read(node, known, place)
     try:
         return value_of(formula.number.xreplace({TIME: number(0.0)}))
     except ModelError as problem:
         raise ModelError(problem.reason, place=place) from problem
-
-
-def _require_math(formulas: Mapping[str, Any], what: str) -> dict[str, Any]:
-    for name, formula in formulas.items():
-        if formula is None:
-            raise ModelError("has no formula", place=f"{what} {name!r}")
-    return dict(formulas)

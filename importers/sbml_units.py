@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import libsbml
 
+from kinetix.errors import UnsupportedFeature
+from kinetix.findings import Finding
+
 AVOGADRO = 6.02214076e23
 """Molecules in a mole, exactly (SI 2019)."""
+
+_MEANING = "the molecules in one unit"
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,45 @@ def _simple(word: str, kind: int, factor: float) -> Substance:
     if kind in (libsbml.UNIT_KIND_MOLE, libsbml.UNIT_KIND_AVOGADRO):
         return Substance(word, factor * AVOGADRO, declared=True)
     return Substance(word, None, declared=True)
+
+
+def mole_findings(model: Any, counted: Iterable[Any]) -> list[Finding]:
+    """KX107: amounts that are declared in another unit than molecules, or nominally are (a warning)."""
+    declared: dict[str, tuple[str, Substance]] = {}
+    silent = False
+    for species in counted:
+        substance = substance_of(model, species)
+        silent = silent or (substance.word == "mole" and not substance.declared)
+        if substance.declared and substance.molecules != 1:
+            declared.setdefault(substance.word, (species.getId(), substance))
+    findings = []
+    for word, (name, substance) in declared.items():
+        reason = f"amounts are declared in units of {word}, not in molecules"
+        factor = "..." if substance.molecules is None else f"{substance.molecules:.9g}"
+        findings.append(Finding("KX107", "error", name, reason, f"load with scale={factor}, {_MEANING}"))
+    if silent:
+        reason = "no unit of substance is declared, for which Level 2 means mole; whole amounts are read as molecules"
+        mend = f"declare the unit item, or load with scale={AVOGADRO:.9g}, {_MEANING}"
+        findings.append(Finding("KX107", "warning", model.getId() or "model", reason, mend))
+    return findings
+
+
+def scale_of(model: Any, counted: Iterable[Any]) -> float:
+    """The molecules in the model's unit of substance; UnsupportedFeature where it is no count, or there are several."""
+    found: dict[str, float] = {}
+    for species in counted:
+        substance = substance_of(model, species)
+        place = f"species {species.getId()!r}"
+        if substance is UNSAID:
+            raise UnsupportedFeature("no unit of substance is declared", place=place, mend="load with scale=a number")
+        if substance.molecules is None:
+            raise UnsupportedFeature(
+                f"the unit {substance.word} is no number of molecules", place=place, mend="load with scale=a number"
+            )
+        found[species.getId()] = substance.molecules
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{name} {value:.9g}" for name, value in list(found.items())[:5])
+        raise UnsupportedFeature(
+            f"the species have different units of substance, in molecules: {listed}", mend="load with scale=a number"
+        )
+    return next(iter(found.values()), 1.0)

@@ -93,6 +93,18 @@ def assignment(symbol: str, formula: str) -> str:
     return element("initialAssignment", math(formula), symbol=symbol)
 
 
+def event(trigger: str, name: str | None = "e", *, inside: str = "", level: int = 3, **values: str) -> str:
+    """An event that sets `values`; `inside` are its delay and priority. `initial`, `persistent` and `late` are words.
+
+    They stand for the trigger's initialValue and persistence and for useValuesFromTriggerTime="false".
+    """
+    words = {word: values.pop(word) for word in ("initial", "persistent", "late") if word in values}
+    flags = {"initialValue": words.get("initial", "true"), "persistent": words.get("persistent", "true")}
+    parts = element("trigger", math(trigger), **(flags if level == 3 else {})) + inside
+    parts += listed("EventAssignments", *(element("eventAssignment", math(v), variable=k) for k, v in values.items()))
+    return element("event", parts, id=name, useValuesFromTriggerTime="late" not in words if level == 3 else None)
+
+
 def function(name: str, formula: str) -> str:
     """A function definition; the formula is written `lambda(x, y, body)`."""
     return element("functionDefinition", math(formula), id=name)

@@ -73,8 +73,16 @@ def test_trajectories_have_the_moments_of_the_table(case: str) -> None:
         assert np.abs(y).max(initial=0) <= 6
 
 
-@pytest.mark.parametrize("case", EVENTS)
-def test_events_are_refused_by_name(case: str) -> None:
-    with pytest.raises(kx.UnsupportedFeature, match=EVENTS[case]) as caught:
-        kx.load(model(case))
-    assert str(caught.value).startswith(str(model(case)))
+@pytest.mark.parametrize(
+    ("case", "event"),
+    [
+        ("00028", "reset: at time >= 25: X = 50"),
+        ("00033", "reset: at P2 > 30: P = 100, P2 = 0"),
+    ],
+)
+def test_events_are_read(case: str, event: str) -> None:
+    network = kx.load(model(case))
+    assert [str(e) for e in network.events] == [event]
+    assert network.events[0].persistent
+    assert network.events[0].at_start  # the files say initialValue="false"
+    assert not network.check(solver="ssa").errors

@@ -22,12 +22,17 @@ LINES = {
     "<speciesReference> in the <reaction> with id 'r' references species 'Ghost', which is undefined [SBML 21111]",
     "h16": "function 'f': the function 'f' calls itself: f -> f; break the cycle",
     "h21": "algebraic rule: algebraic rules are not supported; solve it for one variable",
-    "h29": "reaction 'r': takes or makes 1.5 of 'X'; counts change by whole numbers (KX105); "
-    "scale the stoichiometry to whole numbers",
-    "h32": "species 'X': starts at 10.5, which is not a whole count (KX106); "
-    "load with scale=..., the molecules in one unit, or set a whole initial count",
     "h36": "parameter 'k': has no value; set it in the file",
     "h51": "reaction 'r': a flux-balance model (package 'fbc') has no rates",
+}
+MEAN_FIELD_ONLY = {
+    "h29": ("KX105", "1.5", "takes or makes 1.5 of 'X'; counts change by whole numbers", "scale the stoichiometry"),
+    "h32": (
+        "KX106",
+        "10.5",
+        "starts at 10.5, which is not a whole count",
+        "load with scale=..., the molecules in one unit",
+    ),
 }
 
 LOADER = """
@@ -58,7 +63,7 @@ def files(start: str) -> Path:
 
 
 def test_every_file_has_its_verdict() -> None:
-    assert {p.name[:3] for p in FOLDER.glob("*.xml")} == {*FINE, *LINES}
+    assert {p.name[:3] for p in FOLDER.glob("*.xml")} == {*FINE, *LINES, *MEAN_FIELD_ONLY}
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -66,6 +71,21 @@ def test_refused_in_one_line(name: str) -> None:
     with pytest.raises(kx.KinetixError) as caught:
         kx.load(files(name))
     assert str(caught.value) == f"{files(name)}: {LINES[name]}"
+
+
+@pytest.mark.parametrize("name", MEAN_FIELD_ONLY)
+def test_what_no_count_can_be_is_refused_by_the_check_and_by_stochastic_solvers(name: str) -> None:
+    network, (code, value, reason, mend) = kx.load(files(name)), MEAN_FIELD_ONLY[name]
+    with pytest.raises(kx.ModelError) as caught:
+        network.check().raise_for_errors()
+    assert f"{code} " in str(caught.value)
+    assert reason in str(caught.value)
+    for solver in ("fsp", "ssa"):
+        with pytest.raises(kx.KinetixError, match=rf"'X'.*{value}|X: starts at {value}|{value} of 'X'") as told:
+            kx.solve(network, [1.0], solver=solver, seed=1)
+        assert f"({code}); " in str(told.value)
+    assert mend in str(network.check().errors[0].mend)
+    assert not network.check(solver="mean-field").errors
 
 
 @pytest.mark.parametrize("name", FINE)

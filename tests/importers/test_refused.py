@@ -3,9 +3,9 @@
 import pytest
 
 from tests.importers.small_sbml import (
-    assignment,
     compartment,
     element,
+    event,
     function,
     listed,
     load,
@@ -20,13 +20,6 @@ from tests.importers.small_sbml import (
 
 X, K, Q = species("X"), parameter("k"), parameter("q", constant=False)
 FIRST = reaction("X ->", "k*X")
-EVENT = element(
-    "event",
-    element("trigger", math("time > 3"), initialValue=True, persistent=True)
-    + listed("EventAssignments", element("eventAssignment", math("1"), variable="X")),
-    useValuesFromTriggerTime=True,
-)
-STOICHIOMETRY = element("stoichiometryMath", math("k"))
 
 
 def one(law: str, equation: str = "X ->", **options: object) -> str:
@@ -40,12 +33,34 @@ def changed(old: str, new: str, text: str = "", **options: object) -> str:
 
 
 CONSTRUCTS = {
-    "event": (
-        one("k*X", after=listed("Events", EVENT.replace("<event ", '<event id="boom" '))),
-        "event 'boom': events",
+    "delayed event": (
+        one("k*X", after=listed("Events", event("X > 3", "boom", inside=element("delay", math("2")), q="1"))),
+        "event 'boom': delayed events are not supported; remove the delay",
     ),
-    "event without id": (one("k*X", after=listed("Events", EVENT)), "event 1: events are not supported"),
-    "rate rule": (one("k*X", rules=rule("q", "k", "rate")), "rate rule of 'q': rate rules are not supported"),
+    "delayed event without id": (
+        one("k*X", after=listed("Events", event("X > 3", None, inside=element("delay", math("2")), q="1"))),
+        "event 'event1': delayed events are not supported",
+    ),
+    "event with a priority": (
+        one("k*X", after=listed("Events", event("X > 3", "boom", inside=element("priority", math("2")), q="1"))),
+        "event 'boom': events with priorities are not supported; remove the priority",
+    ),
+    "rate of in a trigger": (
+        one("k*X", after=listed("Events", event("rateOf(q) > 3", "boom", q="1"))),
+        "event 'boom': 'rateOf' is not a function",
+    ),
+    "event that sets the volume it needs": (
+        model(
+            FIRST,
+            species_=(X, species("Y", hasOnlySubstanceUnits=False)),
+            parameters=(K, Q),
+            compartments=(compartment(constant=False), compartment("d")),
+            rules=rule("c", "1 + Z"),
+        )
+        .replace("</listOfSpecies>", species("Z", hasOnlySubstanceUnits=False, compartment="d") + "</listOfSpecies>")
+        .replace("</model>", listed("Events", event("X > 3", "boom", Y="2", Z="3")) + "</model>"),
+        "event 'boom': sets 'Y', and with it the size of the compartment that 'Y' lies in",
+    ),
     "algebraic": (one("k*X", rules=rule("", "q - k", "algebraic")), "algebraic rule: algebraic rules"),
     "fast": (
         model(reaction("X ->", "k*X", fast=True), species_=X, parameters=K, level=(3, 1)),
@@ -53,52 +68,25 @@ CONSTRUCTS = {
     ),
     "delay": (one("k*delay(X, 2)"), "reaction 'r': 'delay' is not a function"),
     "rate of": (one("k*rateOf(q)"), "reaction 'r': 'rateOf' is not a function"),
-    "fractions": (
-        one("k*X", "1.5 X ->"),
-        "reaction 'r': takes or makes 1.5 of 'X'; counts change by whole numbers (KX105)",
-    ),
-    "negative": (one("k*X", "-1 X ->"), "reaction 'r': takes or makes -1 of 'X'"),
     "unset stoichiometry": (changed(' stoichiometry="1"', ""), "reaction 'r': the stoichiometry of 'X' is not set"),
-    "computed stoichiometry": (
-        changed("<speciesReference ", '<speciesReference id="s" ', assignments=assignment("s", "2")),
-        "reaction 'r': the computed stoichiometry of 'X' is not supported",
+    "infinite stoichiometry": (changed('stoichiometry="1"', 'stoichiometry="INF"'), "reaction 'r': takes or makes inf"),
+    "delay in a stoichiometry": (
+        changed('stoichiometry="1" constant="true"', 'id="s" constant="false"', rules=rule("s", "delay(X, 2)")),
+        "value of 's': 'delay' is not a function",
     ),
-    "varying stoichiometry": (
-        changed(
-            'stoichiometry="1" constant="true"',
-            'id="s" stoichiometry="1" constant="false"',
-            rules=rule("s", "1 + X"),
-        ),
-        "rule of 's': a stoichiometry that varies is not supported",
-    ),
-    "stoichiometryMath": (
+    "size that follows a species in it": (
         model(
-            reaction("X ->", "k*X", level=2).replace(
-                '<speciesReference species="X" stoichiometry="1"></speciesReference>',
-                element("speciesReference", STOICHIOMETRY, species="X"),
-            ),
-            species_=X,
+            FIRST.replace("<ci> X </ci>", "<ci> Y </ci>"),
+            species_=species("Y", hasOnlySubstanceUnits=False),
             parameters=K,
-            level=(2, 4),
-        ),
-        "reaction 'r': the stoichiometryMath of 'X' is not supported",
-    ),
-    "varying volume": (
-        model(FIRST, species_=X, parameters=K, compartments=compartment(constant=False), rules=rule("c", "1 + time")),
-        "rule of 'c': a compartment whose size varies is not supported",
+            compartments=compartment(constant=False),
+            rules=rule("c", "1 + Y*k"),
+        ).replace('species="X"', 'species="Y"'),
+        "initial values depend on one another in a circle: ",
     ),
     "constraint": (
         changed("<listOfReactions>", listed("Constraints", element("constraint", math("X > 3"))) + "<listOfReactions>"),
         "constraint 1: constraints are not supported",
-    ),
-    "conversion factor": (one("k*X", conversionFactor="k"), "model: conversion factors are not supported"),
-    "conversion factor of a species": (
-        model(FIRST, species_=species("X", conversionFactor="k"), parameters=K),
-        "species 'X': conversion factors are not supported",
-    ),
-    "more than can be counted": (
-        model(FIRST, species_=species("X", 1e20), parameters=K),
-        "species 'X': starts at 1e+20, more than the 4.61169e+18 molecules that can be counted",
     ),
     "no otherwise": (one("piecewise(k, X > 3)"), "reaction 'r': a piecewise formula has no <otherwise>"),
     "level 1": (

@@ -2,6 +2,7 @@
 
 import pytest
 
+import kinetix as kx
 from kinetix.expressions import symbol
 from kinetix.network import ReactionNetwork
 from tests.importers.small_sbml import (
@@ -119,20 +120,43 @@ def test_level_2_that_is_silent_about_its_unit() -> None:
     assert not load(level_2(), scale=2.0).report
 
 
-def test_moles_are_refused_with_the_factor() -> None:
-    assert refusal(level_2(MOLE)) == (
-        "species 'X': amounts are declared in units of 1e-09 mole, not in molecules (KX107); "
-        "load with scale=6.02214076e+14, the molecules in one unit"
-    )
-    grams = level_2(MOLE.replace("mole", "gram").replace(' scale="-9"', ""))
-    assert "declared in units of gram, not in molecules (KX107); load with scale=..." in refusal(grams)
+def test_declared_moles_are_an_error_with_the_factor() -> None:
+    network = load(level_2(MOLE))
+    assert told(network) == [("KX107", "error", "X")]
+    assert network.report[0].reason == "amounts are declared in units of 1e-09 mole, not in molecules"
+    assert network.report[0].mend == "load with scale=6.02214076e+14, the molecules in one unit"
+    with pytest.raises(kx.UnsupportedFeature, match=r"\(KX107\); load with scale=6.02214076e\+14, the molecules"):
+        kx.solve(network, [1.0], solver="ssa", paths=2, seed=1)
+    grams = load(level_2(MOLE.replace("mole", "gram").replace(' scale="-9"', "")))
+    assert "declared in units of gram" in grams.report[0].reason
+    assert grams.report[0].mend.startswith("load with scale=...")
+    assert not network.check(solver="mean-field").errors
 
 
-def test_fractional_starts_are_refused_with_the_factor() -> None:
-    assert refusal(level_2(amount=1.5)).startswith(
-        "species 'X': starts at 1.5, which is not a whole count (KX106); load with scale=6.02214076e+23"
-    )
+def test_fractional_starts_are_kept_and_refused_with_the_factor_by_what_needs_counts() -> None:
+    network = load(level_2(amount=1.5))
+    assert network.species[0].initial == 1.5
+    (error,) = network.check().errors
+    assert (error.code, error.element) == ("KX106", "X")
+    assert error.mend.endswith("load with scale=6.02214076e+23, the molecules in one unit")
     assert load(level_2(amount=1.5), scale=2).species[0].initial == 3
+    declared = load(level_2(MOLE, amount=1.5))
+    assert {e.code: e.mend for e in declared.check().errors} == dict.fromkeys(
+        ("KX106", "KX107"), "load with scale=6.02214076e+14, the molecules in one unit"
+    )
+
+
+@pytest.mark.parametrize("amount", [1e-30, 1e-300, 0.3])
+def test_a_trace_is_not_rounded_away(amount: float) -> None:
+    """Mutant seen to fail: 1e-12 moles taken for no molecules, because it is near a whole number."""
+    assert load(level_2(amount=amount)).species[0].initial == amount
+
+
+def test_counts_beyond_whole_numbers_are_for_the_mean_field() -> None:
+    network = load(level_2(amount=1e20))
+    assert "KX106" in {e.code for e in network.check().errors}
+    with pytest.raises(kx.KinetixError, match=r"1e\+20.*KX106"):
+        kx.solve(network, [1.0], solver="ssa", paths=2, seed=1)
 
 
 def test_a_scale_counts_molecules_in_laws_too() -> None:
@@ -150,12 +174,12 @@ def test_a_scale_counts_molecules_in_laws_too() -> None:
     assert first.reactions[0].propensity == K * X
 
 
-def test_a_start_that_a_scale_leaves_broken_goes_to_the_nearest_count_or_is_refused() -> None:
+def test_a_start_that_a_scale_leaves_broken_goes_to_the_nearest_count_or_stays_broken() -> None:
     network = load(level_2(amount=72.3), scale=10.01)
     assert network.species[0].initial == 724
     assert told(network) == [("KX106", "warning", "X")]
     assert "starts at 723.723 molecules; the nearest whole count, 724, is taken" in network.report[0].reason
-    few = refusal(level_2(amount=0.53), scale=10)
-    assert few.startswith("species 'X': starts at 5.3")
-    assert few.endswith("which is not a whole count (KX106); set a whole initial count")
+    few = load(level_2(amount=0.53), scale=10)
+    assert few.species[0].initial == pytest.approx(5.3)
+    assert [(e.code, e.element) for e in few.check().errors] == [("KX106", "X")]
     assert load(level_2(amount=0.1), scale=30).species[0].initial == 3  # 0.1*30 is 3.0000000000000004

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ import sympy
 from numpy.typing import NDArray
 from sympy.logic.boolalg import Boolean
 
-from kinetix.expressions import TIME, symbol
-from kinetix.propensity import array_function
-
-from .sbml_formula import MAX_SIZE
+from .expressions import TIME, names_in, symbol
+from .propensity import array_function
 
 _POSITIVE = (sympy.Symbol, Boolean, sympy.exp, sympy.Abs, sympy.factorial, sympy.cosh)
 _KEEPS_SIGN = (sympy.sinh, sympy.tanh, sympy.asinh, sympy.atan, sympy.floor, sympy.ceiling, sympy.Mod, sympy.Min)
 """Not negative where none of their arguments is."""
+_LARGEST = 20_000
+"""Nodes of the two parts of a law together."""
 _RANDOM_STATES = 300
 _ROUNDING = 1e-9
 ZERO = sympy.Integer(0)
@@ -64,14 +65,17 @@ class Splitter:
         A parameter that is 0 in the file counts as 1, so that a law does not hide behind it.
         """
         rng = np.random.default_rng(20_231)
-        n = len(self.species)
+        read = set().union(*(names_in(law) for law in laws))
+        species = [name for name in self.species if name in read]
+        values = {name: self.values[name] for name in sorted(read - set(species))}
+        n = len(species)
         alone = [np.eye(n, dtype=np.int64) * count for count in (1, 10, 1000)]
         random = np.floor(10 ** rng.uniform(0, 3.5, (_RANDOM_STATES, n))).astype(np.int64)
         random *= rng.random((_RANDOM_STATES, n)) > 0.3
         states = np.concatenate([np.zeros((1, n), dtype=np.int64), *alone, random]).astype(np.float64)
         times = 10 ** rng.uniform(-2, 3, len(states))
-        theta = np.array([1.0 if value == 0 else value for value in self.values.values()])  # Python's own floats raise
-        law = array_function(laws, self.species, tuple(self.values))
+        theta = np.array([1.0 if value == 0 else value for value in values.values()])  # Python's own floats raise
+        law = array_function(laws, species, tuple(values))
         with np.errstate(all="ignore"):
             found = law(*states.T, *theta, times)
         return np.array([np.broadcast_to(np.asarray(value, dtype=np.float64), len(states)) for value in found])
@@ -166,7 +170,7 @@ class Splitter:
         except CannotSplitError:
             return False
 
-    @property
+    @cached_property
     def _state(self) -> set[sympy.Symbol]:
         return {*map(symbol, self.species), TIME}
 
@@ -190,6 +194,6 @@ def _falling(factor: Any, factors: Sequence[Any]) -> bool:
 
 
 def _bounded(size: int) -> int:
-    if size > MAX_SIZE:
+    if size > _LARGEST:
         raise CannotSplitError("the law, which is too large")
     return size
