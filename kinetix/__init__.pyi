@@ -1,3 +1,5 @@
+from kinetix.app.scans import scan as scan
+from kinetix.app.scans import sensitivities as sensitivities
 from kinetix.app.verbs import compare as compare
 from kinetix.app.verbs import infer as infer
 from kinetix.app.verbs import load as load
@@ -71,5 +73,7 @@ __all__ = [
     "open",
     "parse",
     "prior",
+    "scan",
+    "sensitivities",
     "solve",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +31,8 @@ from kinetix.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .scans import Scan
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -201,3 +205,32 @@ def _padded(p: Array, top: int) -> Array:
     kept = p[: top + 1]
     result[: len(kept)] = kept
     return result
+
+
+def plot_scan(scan: Scan, name: str, path: str | Path | None = None) -> Figure:
+    """Mean, with a band of one standard deviation, at the last time against the first scanned name.
+
+    Each combination of the other scanned names is a line of its own.
+    """
+    axis, *others = scan.values
+    x = scan.values[axis]
+    means, stds = (m[..., -1].reshape(len(x), -1) for m in (scan.mean(name), scan.std(name)))
+    points = list(itertools.product(*(scan.values[other] for other in others)))
+    with style():
+        figure = new_figure(WIDTH * 0.6, 2.6)
+        axes = figure.add_subplot()
+        for k, point in enumerate(points):
+            colour = CYCLE[k % len(CYCLE)]
+            shown = ", ".join(f"{other} = {value:g}" for other, value in zip(others, point, strict=True))
+            axes.plot(x, means[:, k], color=colour, label=label(shown or "mean"))
+            if np.isfinite(stds[:, k]).all():
+                axes.fill_between(x, means[:, k] - stds[:, k], means[:, k] + stds[:, k], color=colour, alpha=0.15, lw=0)
+        if (x > 0).all() and x.max() > 30 * x.min():
+            axes.set_xscale("log")
+        axes.set_xlabel(label(axis))
+        axes.set_ylabel(label(f"{name} at t = {scan.times[-1]:g}"))
+        if len(points) > 1:
+            axes.legend()
+    if path is not None:
+        figure.savefig(path)
+    return figure
