@@ -82,7 +82,8 @@ class FSP:
             lost_by_time=found.lost.tolist(),
             states=space.size,
             upper={names[s]: u for s, u in zip(space.free, space.upper, strict=True)},
-            products=found.products,
+            products=sum(found.products.values()),
+            methods=dict(found.products),
         )
         return Solution.of(problem, [Tabulated(space, p) for p in found.laws], error=float(bound.max()), meta=meta)
 

@@ -6,19 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinetix.errors import TruncationError
-from kinetix.master import MasterOperator, Stencil
 from kinetix.problem import Problem
 from kinetix.space import StateSpace
 
+from .expansion import predicted
+from .grid import Grid, Rates, grid_of
+from .integration import Flow, integrate
 from .kernels import have_numba
 from .parallel import Flag, run_all
-from .uniformisation import Schedule, Sweep, Tables, sweep
 from .window import Start, WindowMaker
 
 Array = NDArray[np.float64]
@@ -39,16 +40,16 @@ SHORT = 20_000
 class Law:
     """Laws [T, N] of one rate vector on a window of counts 0 .. caps [S].
 
-    `lost` [T] is what left the window by each time; `bound` what truncation of the series, a law
-    taken as constant, and rounding can add to that.
+    `lost` [T] is what left the window by each time; `bound` [T] what the integration can add to that;
+    `products` how many matrix-vector products each method took.
     """
 
     space: StateSpace
     caps: Counts
     laws: Array
     lost: Array
-    bound: float
-    products: int
+    bound: Array
+    products: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +63,14 @@ class Projector:
     max_work: float
     fixed: Mapping[int, int]
     threads: int | None
+    positive: bool = False
 
     @classmethod
-    def of(cls, problem: Problem, **limits: float | Mapping[int, int] | None) -> Projector:
+    def of(cls, problem: Problem, **limits: Any) -> Projector:
         """The projector of a problem."""
         start = Start.of(problem.initial)
         maker = WindowMaker(problem.model, start, problem.theta, float(problem.times[-1]))
-        return cls(maker, problem.times, **limits)  # type: ignore[arg-type]
+        return cls(maker, problem.times, **limits)
 
     def adapted(self, thetas: Array, at_least: Counts, keep: Callable[[Law], T]) -> list[T]:
         """`keep` of the laws of every rate vector [B, P], on windows that lose at most `leak`.
@@ -90,7 +92,7 @@ class Projector:
                 partial(self._attempt, places[tuple(caps.tolist())], caps, thetas[b], keep)
                 for b, caps in waiting.items()
             ]
-            short = all(stencil.space.size <= SHORT for stencil, _ in places.values())
+            short = all(grid.space.size <= SHORT for grid, _ in places.values())
             tried = zip(waiting, run_all(tasks, self.threads, short=short), strict=True)
             waiting = {}
             for b, (kept, wider) in tried:
@@ -102,16 +104,16 @@ class Projector:
 
     def on(self, space: StateSpace, thetas: Array) -> Array:
         """The laws of every rate vector [B, P] on one window, whatever it loses: [B, T, N]."""
-        stencil, start = Stencil(self.maker.model, space), self.maker.start.on(space)
+        grid, start = grid_of(self.maker.model, space), self.maker.start.on(space)
 
         def task(theta: Array, flag: Flag) -> Array:
-            return self._integrate(MasterOperator(stencil, theta), start, flag, lost_at_most=2.0)[0].laws
+            return self._integrate(grid.rates(theta), start, flag, lost_at_most=2.0).laws
 
         tasks = [partial(task, theta) for theta in thetas]
         return np.stack(run_all(tasks, self.threads, short=space.size <= SHORT))
 
-    def _place(self, caps: Sequence[int]) -> tuple[Stencil, Array]:
-        """The stencil of a window and the start on it."""
+    def _place(self, caps: Sequence[int]) -> tuple[Grid, Array]:
+        """The grid of a window and the start on it."""
         space = self.maker.space(np.array(caps, dtype=np.int64))
         if space.size > self.max_states:
             raise TruncationError(
@@ -119,48 +121,56 @@ class Projector:
                 place="fsp",
                 mend="raise max_states, allow a larger leak, or use ssa",
             )
-        return Stencil(self.maker.model, space), self.maker.start.on(space)
+        return grid_of(self.maker.model, space), self.maker.start.on(space)
 
     def _attempt(
-        self, place: tuple[Stencil, Array], caps: Counts, theta: Array, keep: Callable[[Law], T], flag: Flag
+        self, place: tuple[Grid, Array], caps: Counts, theta: Array, keep: Callable[[Law], T], flag: Flag
     ) -> tuple[list[T], Counts | None]:
         """For a rate vector on one window: what to keep, or a wider window."""
-        stencil, start = place
-        operator = MasterOperator(stencil, theta)
-        swept, bound = self._integrate(operator, start, flag, lost_at_most=self.leak)
-        lost = np.maximum(start.sum() - swept.laws.sum(axis=1), 0.0)
-        if not swept.stopped and lost[-1] <= self.leak:
-            return [keep(Law(stencil.space, caps, swept.laws, lost, bound, swept.products))], None
-        return [], self._wider(caps, operator, swept, float(lost[-1]))
+        grid, start = place
+        rates = grid.rates(theta)
+        flow = self._integrate(rates, start, flag, lost_at_most=self.leak)
+        lost = np.maximum(start.sum() - flow.laws.sum(axis=1), 0.0)
+        if not flow.stopped and lost[-1] <= self.leak:
+            return [keep(Law(grid.space, caps, flow.laws, lost, flow.error, flow.products))], None
+        return [], self._wider(caps, rates, flow, float(lost[-1]))
 
-    def _integrate(
-        self, operator: MasterOperator, start: Array, flag: Flag, *, lost_at_most: float
-    ) -> tuple[Sweep, float]:
+    def _integrate(self, rates: Rates, start: Array, flag: Flag, *, lost_at_most: float) -> Flow:
         """The laws at all times, and a bound on the error of the integration."""
-        tables = Tables(operator.outflow, operator.moves, operator.stencil.steps)
-        work = tables.rate * float(self.times[-1]) * len(start) * (len(tables.steps) + 1)
-        if work > self.max_work:
+        rate = float(rates.outflow.max(initial=0.0))
+        terms = rates.grid.terms(rates, rate)
+        positive = self.positive or bool(rates.broken)
+        tau, tolerance = rate * float(self.times[-1]), 0.05 * self.leak
+        products = tau if positive else min(tau, predicted(tau, 1e-3 * tolerance))
+        if (work := products * len(start) * terms.additions) > self.max_work:
             raise TruncationError(
                 f"integrating {len(start)} states to t = {self.times[-1]:g} takes about {work:.1e} additions, "
                 f"more than max_work = {self.max_work:.1e}",
                 place="fsp",
                 mend="raise max_work, or use ssa",
             )
-        schedule, still = Schedule.of(tables.rate, self.times), min(0.05 * self.leak, 1e-9)
-        swept = sweep(tables, start, schedule, lost_at_most=lost_at_most, still=still, control=flag)
-        operator.refuse(swept.occupancy + swept.laws[-1])
-        return swept, schedule.error + swept.drift + schedule.rounding(len(tables.steps))
+        flow = integrate(
+            terms,
+            rate,
+            start,
+            self.times,
+            lost_at_most=lost_at_most,
+            tolerance=tolerance,
+            positive=positive,
+            control=flag,
+        )
+        rates.refuse(flow.occupancy + flow.laws[-1])
+        return flow
 
-    def _wider(self, caps: Counts, operator: MasterOperator, swept: Sweep, lost: float) -> Counts:
+    def _wider(self, caps: Counts, rates: Rates, flow: Flow, lost: float) -> Counts:
         # a sweep that stops early has few samples of its occupancy, which may miss the face: its laws do not
-        for weight in (swept.occupancy, swept.occupancy + swept.laws.sum(axis=0)):
-            wider = self._with_fixed(self.maker.wider(caps, operator, weight, self.leak))
+        for weight in (flow.occupancy, flow.occupancy + flow.laws.sum(axis=0)):
+            wider = self._with_fixed(self.maker.wider(caps, rates, weight, self.leak))
             if (wider > caps).any():
                 break
         else:
             raise TruncationError(
-                f"the window of {operator.stencil.space.size} states loses {lost:.2g} or more, "
-                f"above leak = {self.leak:g}",
+                f"the window of {rates.grid.space.size} states loses {lost:.2g} or more, above leak = {self.leak:g}",
                 place="fsp",
                 mend="raise caps, or allow a larger leak",
             )

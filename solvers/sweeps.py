@@ -1,7 +1,8 @@
 """The sweep of uniformisation in numba: compiled once for all models and windows.
 
 Vectors are handed to small loops as slices that start at 0: the compiler then needs no check for
-negative indices and uses the machine's vector instructions.
+negative indices and uses the machine's vector instructions. Rows that no probability has reached
+are passed over.
 """
 
 from __future__ import annotations
@@ -15,76 +16,184 @@ from numba import njit
 LOOK = 64
 """Products between two looks at the mass that is left and at whether the law still changes."""
 
-BLOCK = 1024
-"""Positions handled at once, so that they stay in the first cache."""
-
 TINY = 1e-290
 """Probabilities below this are set to 0: numbers near the smallest double slow the machine down."""
+
+SUMS = {"contract", "reassoc", "nsz"}
+"""What the compiler may do to sums: add in any order, in one step with the multiplication."""
 
 
 def _jit(function: Callable[..., Any]) -> Any:
     try:
-        return njit(nogil=True, cache=True)(function)
+        return njit(nogil=True, cache=True, fastmath=SUMS)(function)
     except RuntimeError:  # no folder to keep the compiled code in
-        return njit(nogil=True)(function)
+        return njit(nogil=True, fastmath=SUMS)(function)
 
 
-@_jit
+def _inlined(function: Callable[..., Any]) -> Any:
+    """A small loop that becomes part of its caller, which then knows that its arrays do not overlap."""
+    return njit(nogil=True, fastmath=SUMS, forceinline=True)(function)
+
+
+@_inlined
 def add_scaled(total: Any, factor: float, v: Any) -> None:
     """Total += factor * v."""
     for i in range(total.shape[0]):
         total[i] += factor * v[i]
 
 
-@_jit
+@_inlined
 def multiply(w: Any, a: Any, v: Any) -> None:
     """W = a * v, entry by entry."""
     for i in range(w.shape[0]):
         w[i] = a[i] * v[i]
 
 
-@_jit
-def add_product(w: Any, a: Any, v: Any) -> None:
-    """W += a * v, entry by entry."""
+@_inlined
+def add_one(w: Any, g: float, f: Any, v: Any) -> None:
+    """W += g * f * v, entry by entry."""
     for i in range(w.shape[0]):
-        w[i] += a[i] * v[i]
+        w[i] += g * f[i] * v[i]
 
 
-@_jit
-def flush(w: Any) -> None:
-    """W = 0 where it is below TINY."""
+@_inlined
+def add_two(w: Any, g: float, f: Any, v: Any, g1: float, f1: Any, v1: Any) -> None:
+    """Two terms at once."""
+    for i in range(w.shape[0]):
+        w[i] += g * f[i] * v[i] + g1 * f1[i] * v1[i]
+
+
+@_inlined
+def add_four(  # noqa: PLR0913, PLR0917 - four terms of three
+    w: Any,
+    g: float,
+    f: Any,
+    v: Any,
+    g1: float,
+    f1: Any,
+    v1: Any,
+    g2: float,
+    f2: Any,
+    v2: Any,
+    g3: float,
+    f3: Any,
+    v3: Any,
+) -> None:
+    """Four terms at once."""
+    for i in range(w.shape[0]):
+        w[i] += (g * f[i] * v[i] + g1 * f1[i] * v1[i]) + (g2 * f2[i] * v2[i] + g3 * f3[i] * v3[i])
+
+
+@_inlined
+def add_plain(w: Any, g: float, v: Any, g1: float, v1: Any, g2: float, v2: Any, g3: float, v3: Any) -> None:  # noqa: PLR0913, PLR0917
+    """Four terms that are the same all along the row."""
+    for i in range(w.shape[0]):
+        w[i] += (g * v[i] + g1 * v1[i]) + (g2 * v2[i] + g3 * v3[i])
+
+
+@_inlined
+def settle(w: Any) -> float:
+    """W = 0 where it is below TINY; the sum of what is left."""
+    total = 0.0
     for i in range(w.shape[0]):
         w[i] = w[i] if w[i] >= TINY else 0.0
+        total += w[i]
+    return total
+
+
+@_inlined
+def select(t: Any, row: int, first: int, last: int, hot: Any, live: Any) -> int:
+    """The terms first .. last - 1 that bring something to a row, written to `live`; how many there are."""
+    count = 0
+    for r in range(first, last):
+        source = row - t.back[r]
+        if 0 <= source < hot.shape[0] and hot[source] and t.gains[r, source] != 0.0:
+            live[count] = r
+            count += 1
+    return count
+
+
+@_inlined
+def term(v: Any, t: Any, row: int, r: int) -> tuple[float, Any, Any]:
+    """Gain, factors and the stretch of v that term r brings to a row."""
+    n, source = t.inner, row - t.back[r]
+    a, b = t.base[r] + t.stride[r] * source, t.pad + row * n - t.step[r]
+    return t.gains[r, source], t.factors[a : a + n], v[b : b + n]
+
+
+@_inlined
+def fill(w: Any, v: Any, t: Any, row: int, plain: int, count: int, live: Any) -> None:
+    """The entries w [inner] of a row of v + Q v / rate; v is padded.
+
+    The terms are those in `live`, of which the first `plain` are the same all along the row.
+    """
+    n, at, q = t.inner, t.pad + row * t.inner, 0
+    multiply(w, t.stay[row * n : row * n + n], v[at : at + n])
+    while q + 3 < plain:
+        g, _, u = term(v, t, row, live[q])
+        g1, _, u1 = term(v, t, row, live[q + 1])
+        g2, _, u2 = term(v, t, row, live[q + 2])
+        g3, _, u3 = term(v, t, row, live[q + 3])
+        add_plain(w, g, u, g1, u1, g2, u2, g3, u3)
+        q += 4
+    for place in range(q, plain):
+        g, _, u = term(v, t, row, live[place])
+        add_scaled(w, g, u)
+    q = plain
+    while q + 3 < count:
+        g, f, u = term(v, t, row, live[q])
+        g1, f1, u1 = term(v, t, row, live[q + 1])
+        g2, f2, u2 = term(v, t, row, live[q + 2])
+        g3, f3, u3 = term(v, t, row, live[q + 3])
+        add_four(w, g, f, u, g1, f1, u1, g2, f2, u2, g3, f3, u3)
+        q += 4
+    if q + 1 < count:
+        g, f, u = term(v, t, row, live[q])
+        g1, f1, u1 = term(v, t, row, live[q + 1])
+        add_two(w, g, f, u, g1, f1, u1)
+        q += 2
+    if q < count:
+        g, f, u = term(v, t, row, live[q])
+        add_one(w, g, f, u)
+    if t.starts.shape[0] > 0:
+        for i in range(n):
+            total = 0.0
+            for k in range(t.starts[row * n + i], t.starts[row * n + i + 1]):
+                total += t.flows[k] * v[t.pad + t.sources[k]]
+            w[i] += total
+
+
+@_inlined
+def product(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
+    v: Any, w: Any, t: Any, hot: Any, warm: Any, shares: Any, which: Any, number: int, sums: Any, live: Any
+) -> float:
+    """W = v + Q v / rate, and sums[which[q]] += shares[q] * v for q < number; returns the mass of w.
+
+    Both vectors are padded. `hot` [rows] says which rows of v hold probability, and `warm` which of
+    the old w; it becomes that of the new one.
+    """
+    n, mass, terms = t.inner, 0.0, t.step.shape[0]
+    for row in t.order:
+        at = t.pad + row * n
+        here = w[at : at + n]
+        if hot[row]:
+            for q in range(number):
+                add_scaled(sums[which[q], row * n : row * n + n], shares[q], v[at : at + n])
+        plain = select(t, row, 0, t.plain, hot, live)
+        count = plain + select(t, row, t.plain, terms, hot, live[plain:])
+        if hot[row] or count > 0 or t.starts.shape[0] > 0:
+            fill(here, v, t, row, plain, count, live)
+            part = settle(here)
+            warm[row] = part > 0.0
+            mass += part
+        elif warm[row]:
+            here[:] = 0.0
+            warm[row] = False
+    return mass
 
 
 @_jit
-def product(v: Any, w: Any, stay: Any, moves: Any, steps: Any, low: Any, high: Any) -> None:
-    """W = v + Q v / rate; reaction r leads from positions low[r] .. high[r] - 1 only."""
-    for begin in range(0, v.shape[0], BLOCK):
-        end = min(begin + BLOCK, v.shape[0])
-        multiply(w[begin:end], stay[begin:end], v[begin:end])
-        for r in range(steps.shape[0]):
-            first, last = max(begin, low[r] + steps[r]), min(end, high[r] + steps[r])
-            if first < last:
-                source = slice(first - steps[r], last - steps[r])
-                add_product(w[first:last], moves[r, source], v[source])
-        flush(w[begin:end])
-
-
-@_jit
-def stretches(moves: Any) -> Any:
-    """The first position and one past the last that each reaction leads from: [R, N] -> [R], [R]."""
-    R, size = moves.shape
-    low, high = np.full(R, size), np.zeros(R, np.int64)
-    for r in range(R):
-        for i in range(size):
-            if moves[r, i] > 0.0:
-                low[r], high[r] = min(low[r], i), i + 1
-    return low, high
-
-
-@_jit
-def add_rest(laws: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) -> None:
+def add_rest(sums: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) -> None:
     """Give all weights beyond product j to the law w, which no longer changes."""
     offset = 0
     for k in range(firsts.shape[0]):
@@ -92,7 +201,7 @@ def add_rest(laws: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) 
         for place in range(max(j + 1 - firsts[k], 0), lengths[k]):
             rest += values[offset + place]
         offset += lengths[k]
-        add_scaled(laws[k], rest, w)
+        add_scaled(sums[k], rest, w)
 
 
 @_jit
@@ -132,57 +241,60 @@ def poisson(mean: float, left: float, right: float) -> tuple[Any, int, float]:
 @_jit
 def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     start: Any,
-    stay: Any,
-    moves: Any,
-    steps: Any,
+    t: Any,
     values: Any,
     firsts: Any,
     lengths: Any,
-    laws: Any,
-    occupancy: Any,
+    sums: Any,
     lost_at_most: float,
     still: float,
     control: Any,
     end: Any,
 ) -> None:
-    """Fill `laws` [T, N] and `occupancy` [N]; `end` = products done, stopped early, drift.
+    """Fill `sums` [T + 1, N] with the laws and the occupancy; `end` = products done, stopped early, drift.
 
-    A law that can change by no more than `still` until the end is taken as constant. A nonzero
-    `control[0]` stops the run.
+    `t` are the terms (`terms.Terms`). A law that can change by no more than `still` until the end is
+    taken as constant. A nonzero `control[0]` stops the run.
     """
-    T = firsts.shape[0]
-    v, w, whole = start.copy(), np.zeros(start.shape[0]), start.sum()
-    low, high = stretches(moves)
-    last = 0
+    T, N, n = firsts.shape[0], start.shape[0], t.inner
+    v, w, whole = np.zeros(N + 2 * t.pad), np.zeros(N + 2 * t.pad), start.sum()
+    v[t.pad : t.pad + N] = start
+    shares, which, live = np.zeros(T + 1), np.zeros(T + 1, np.int64), np.zeros(t.step.shape[0] + 1, np.int64)
+    last, rows = 0, N // n
+    hot, warm = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+    for row in range(rows):
+        hot[row] = start[row * n : row * n + n].max() > 0.0
     for k in range(T):
         last = max(last, firsts[k] + lengths[k] - 1)
     beyond = 1.0  # Poisson mass of the last time above j
     for j in range(last + 1):
-        offset = 0
+        offset, number = 0, 0
         for k in range(T):
             place = j - firsts[k]
             if 0 <= place < lengths[k]:
-                weight = values[offset + place]
-                add_scaled(laws[k], weight, v)
+                shares[number], which[number] = values[offset + place], k
+                number += 1
                 if k == T - 1:
-                    beyond -= weight
+                    beyond -= values[offset + place]
             offset += lengths[k]
         end[0] = j
         if j == last:
+            for q in range(number):
+                add_scaled(sums[which[q]], shares[q], v[t.pad : t.pad + N])
             return
         if j % 8 == 0:
-            add_scaled(occupancy, 8.0 * max(beyond, 0.0), v)
-        product(v, w, stay, moves, steps, low, high)
+            shares[number], which[number] = 8.0 * max(beyond, 0.0), T
+            number += 1
+        mass = product(v, w, t, hot, warm, shares, which, number, sums, live)
         if j % LOOK == LOOK - 1:
-            mass, moved = 0.0, 0.0
-            for i in range(w.shape[0]):
-                mass += w[i]
-                moved += abs(w[i] - v[i])
             if control[0] != 0 or (whole - mass) * beyond > lost_at_most:
                 end[1] = 1.0
                 return
+            moved = 0.0
+            for i in range(w.shape[0]):
+                moved += abs(w[i] - v[i])
             if moved * (last - j) < still:  # the change cannot grow: Q's powers lose mass, never make it
                 end[2] = moved * (last - j)
-                add_rest(laws, w, j, values, firsts, lengths)
+                add_rest(sums, w[t.pad : t.pad + N], j, values, firsts, lengths)
                 return
-        v, w = w, v
+        v, w, hot, warm = w, v, warm, hot

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from .terms import Terms
 
 Array = NDArray[np.float64]
 
@@ -37,40 +40,31 @@ def _tail(values: Array, ratio: Array) -> Array:
 
 def run(  # noqa: PLR0913, PLR0917 - as in sweeps
     start: Array,
-    stay: Array,
-    moves: Array,
-    steps: NDArray[np.int64],
+    t: Terms,
     values: Array,
     firsts: NDArray[np.int64],
     lengths: NDArray[np.int64],
-    laws: Array,
-    occupancy: Array,
+    sums: Array,
     lost_at_most: float,
     still: float,
     control: NDArray[np.int64],
     end: Array,
 ) -> None:
-    """Fill `laws` [T, N] and `occupancy` [N]; `end` = products done, stopped early, drift."""
-    v, size = start.copy(), len(start)
+    """Fill `sums` [T + 1, N] with the laws and the occupancy; `end` = products done, stopped early, drift."""
+    v, product = start.copy(), product_of(t)
     offsets = np.concatenate(([0], np.cumsum(lengths)))[:-1]
     last, beyond, whole = int((firsts + lengths).max()) - 1, 1.0, float(start.sum())
-    parts: list[tuple[Any, int]] = [(move, int(step)) for move, step in zip(moves, steps, strict=True) if move.any()]
     for j in range(last + 1):
         for k in np.nonzero((firsts <= j) & (j < firsts + lengths))[0]:
             weight = values[offsets[k] + j - firsts[k]]
-            laws[k] += weight * v
+            sums[k] += weight * v
             beyond -= weight if k == len(firsts) - 1 else 0.0
         end[0] = j
         if j == last:
             return
         if j % 8 == 0:
-            occupancy += 8.0 * max(beyond, 0.0) * v
-        w = stay * v
-        for move, step in parts:
-            if step >= 0:
-                w[step:] += (move * v)[: size - step]
-            else:
-                w[:step] += (move * v)[-step:]
+            sums[-1] += 8.0 * max(beyond, 0.0) * v
+        w = product(v)
         w[w < 1e-290] = 0.0
         if j % LOOK == LOOK - 1:
             if control[0] or (whole - float(w.sum())) * beyond > lost_at_most:
@@ -80,6 +74,23 @@ def run(  # noqa: PLR0913, PLR0917 - as in sweeps
             if moved * (last - j) < still:
                 end[2] = moved * (last - j)
                 for row, (offset, first, length) in enumerate(zip(offsets, firsts, lengths, strict=True)):
-                    laws[row] += values[offset : offset + length][max(j + 1 - int(first), 0) :].sum() * w
+                    sums[row] += values[offset : offset + length][max(j + 1 - int(first), 0) :].sum() * w
                 return
         v = w
+
+
+def product_of(t: Terms) -> Callable[[Array], Array]:
+    """The function v -> v + Q v / rate."""
+    parts = [(factor, step) for factor, step in t.flat() if factor.any()]
+    sparse = csr_array((t.flows, t.sources, t.starts), shape=(t.size, t.size)) if len(t.starts) else None
+
+    def product(v: Array) -> Array:
+        w = t.stay * v if sparse is None else t.stay * v + sparse @ v
+        for factor, step in parts:
+            if step >= 0:
+                w[step:] += factor[step:] * v[: t.size - step]
+            else:
+                w[:step] += factor[:step] * v[-step:]
+        return w
+
+    return product

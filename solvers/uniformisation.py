@@ -15,6 +15,8 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from .terms import Terms
+
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -67,9 +69,12 @@ class Schedule:
         """What the truncation of the series can leave out, at worst over the times."""
         return max(w.error for w in self.weights)
 
-    def rounding(self, reactions: int) -> float:
-        """A bound on the rounding of the sweep in total variation: every product rounds R + 2 times."""
-        return (self.products + 4) * (reactions + 2) * 1.2e-16
+    def rounding(self, terms: int) -> float:
+        """A bound on the rounding of the sweep in total variation.
+
+        Every product rounds once a term in its sum, and a dozen times in rates, factors and scales.
+        """
+        return (self.products + 4) * (terms + 12) * 1.2e-16
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,22 +88,8 @@ class Sweep:
     drift: float
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """The generator of one parameter vector, as the kernels read it."""
-
-    outflow: Array
-    moves: Array
-    steps: Counts
-
-    @property
-    def rate(self) -> float:
-        """The uniformisation rate: the largest outflow."""
-        return float(self.outflow.max(initial=0.0))
-
-
 def sweep(
-    tables: Tables,
+    terms: Terms,
     start: Array,
     schedule: Schedule,
     *,
@@ -106,7 +97,7 @@ def sweep(
     still: float = 1e-12,
     control: Counts | None = None,
 ) -> Sweep:
-    """The laws exp(Q t) `start` at the times of the schedule: [N] -> [T, N].
+    """The laws exp(Q t) `start` at the times of the schedule: [N] -> [T, N]; `terms` at its rate.
 
     Stops early (`stopped`) once more than `lost_at_most` must have left the window by the last
     time. A law that can change by no more than `still` is taken as constant; `drift` bounds what
@@ -116,14 +107,11 @@ def sweep(
     values = np.concatenate([w.values for w in weights])
     firsts = np.array([w.first for w in weights], dtype=np.int64)
     lengths = np.array([len(w.values) for w in weights], dtype=np.int64)
-    laws, occupancy = np.zeros((len(weights), len(start))), np.zeros(len(start))
-    end, stop = np.zeros(3), np.zeros(1, dtype=np.int64) if control is None else control
+    sums, end = np.zeros((len(weights) + 1, len(start))), np.zeros(3)
+    stop = np.zeros(1, dtype=np.int64) if control is None else control
     scale = 1.0 / schedule.rate if schedule.rate > 0 else 0.0
-    stay, moves = 1.0 - tables.outflow * scale, tables.moves * scale
-    _loops().run(
-        start, stay, moves, tables.steps, values, firsts, lengths, laws, occupancy, lost_at_most, still, stop, end
-    )
-    return Sweep(laws, occupancy * scale, int(end[0]), bool(end[1]), float(end[2]))
+    _loops().run(start, terms, values, firsts, lengths, sums, lost_at_most, still, stop, end)
+    return Sweep(sums[:-1], sums[-1] * scale, int(end[0]), bool(end[1]), float(end[2]))
 
 
 @cache

@@ -6,8 +6,8 @@ taken out when the start is one state. The sink judges a window, so a poor guess
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from kinetix.compiler import CompiledModel
 from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
 from kinetix.errors import SettingError
-from kinetix.master import MasterOperator
+from kinetix.network import ReactionNetwork
 from kinetix.space import StateSpace
+from kinetix.structure import conservation_laws
 
 from . import lockstep
+from .grid import Rates
 from .kernels import trajectory_kernel
 
 Array = NDArray[np.float64]
@@ -84,14 +86,14 @@ class WindowMaker:
     @cached_property
     def laws(self) -> Counts:
         """The conservation laws that can be used: [L, S]."""
-        laws = self.model.network.conservation_laws()
+        laws = _conserved(self.model.network)
         return laws if self.start.fixed else laws[:0]
 
     @cached_property
     def bounds(self) -> Array:
         """The largest count that the conservation laws allow: [S], inf where they say nothing."""
         bounds = np.full(self.start.counts.shape[1], np.inf)
-        for law in self.model.network.conservation_laws():
+        for law in _conserved(self.model.network):
             if (law >= 0).all():
                 held = law > 0
                 bounds[held] = np.minimum(bounds[held], (self.start.counts @ law).max() // law[held])
@@ -108,14 +110,21 @@ class WindowMaker:
     def guess(self, theta: Array, at_least: Counts, *, compiled: bool = False) -> Counts:
         """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed."""
         seen = np.maximum(self._pilot(theta, compiled=compiled), at_least)
-        caps = rounded_up(np.ceil(seen + 3.5 * np.sqrt(seen) + 4).astype(np.int64))
+        caps = rounded_up(np.ceil(seen + 4.0 * np.sqrt(seen) + 4).astype(np.int64))
         caps = np.minimum(caps, self.bounds).astype(np.int64)
         return np.maximum(self._cut(caps, seen), at_least)
 
+    @cached_property
+    def _starts(self) -> Counts:
+        """Where the pilots start: [PATHS, S]."""
+        if self.start.fixed:
+            return np.repeat(self.start.counts, PATHS, axis=0)
+        draws = np.random.default_rng(0).choice(len(self.start.p), PATHS, p=self.start.p / self.start.p.sum())
+        return self.start.counts[draws]
+
     def _pilot(self, theta: Array, *, compiled: bool) -> Counts:
         """The largest counts [S] that a few trajectories show."""
-        draws = np.random.default_rng(0).choice(len(self.start.p), PATHS, p=self.start.p / self.start.p.sum())
-        starts = self.start.counts[draws]
+        starts = self._starts
         times = np.linspace(0.0, self.end, GRID + 1)
         thetas = np.tile(theta, (PATHS, 1))
         out = np.repeat(starts[:, None, :], len(times), axis=1)
@@ -139,46 +148,79 @@ class WindowMaker:
 
     @cached_property
     def _barriers(self) -> dict[int, Counts]:
-        """For each free species the counts (up to LEVELS) that no reaction passes in any of some random states.
+        """The counts that no reaction seems to pass, of each free species; kept by model and start."""
+        network, laws = self.model.network, len(self.laws) > 0
+        start = self.start.counts[0] if laws else self.start.counts[0] * 0
+        key = (network.fingerprint, network.species_names, network.theta_names)
+        return _barriers(_Frame(key, tuple(self.bounds.tolist()), tuple(start.tolist()), laws, self.model))
 
-        A barrier seen in error costs time only: the sink shows it and the face is moved.
-        """
-        rng, change = np.random.default_rng(1), self.model.change
-        theta = np.where(self.theta != 0, self.theta, 1.0)
-        tops = np.minimum(self.bounds, LEVELS).astype(np.int64)
-        space = self.space(tops)
-        result = {}
-        for axis, s in enumerate(space.free):
-            levels = np.repeat(np.arange(tops[s] + 1), 64)
-            spread = rng.choice(np.array([0, 1, 1, 2, 3, 5, 10, 30, 100]), (len(levels), len(space.free)))
-            local = np.minimum(spread, np.array(space.shape) - 1)
-            local[:, axis] = levels
-            counts = local @ space.basis.T + space.offset
-            held = (counts >= 0).all(axis=1)
-            rates = np.where(held[:, None], self.model.propensities(np.maximum(counts, 0), theta), 0.0)
-            passed = np.zeros(int(tops[s]) + 1, dtype=np.bool_)
-            for r in np.nonzero(change[:, s] > 0)[0]:
-                sources = np.unique(levels[rates[:, r] > 0])
-                for jump in range(int(change[r, s])):
-                    passed[np.minimum(sources + jump, tops[s])] = True
-            result[s] = np.nonzero(~passed)[0]
-        return result
-
-    def wider(self, caps: Counts, operator: MasterOperator, occupancy: Array, leak: float) -> Counts:
+    def wider(self, caps: Counts, rates: Rates, occupancy: Array, leak: float) -> Counts:
         """Caps after moving out the faces through which probability left: [S]."""
-        space, stencil = operator.stencil.space, operator.stencil
+        space, held = rates.grid.space, occupancy.reshape(rates.grid.space.shape)
         flow = np.zeros(len(space.free))
-        for axis in range(len(space.free)):
-            for change, rate in zip(self.model.change, operator.rates, strict=True):
-                if change[space.free[axis]] > 0:
-                    flow[axis] += rate @ np.where(stencil.crosses(axis, change, upper=True), occupancy, 0.0)
+        for axis, s in enumerate(space.free):
+            for change, rate in zip(self.model.change, rates.each, strict=True):
+                if change[s] > 0:
+                    face = (slice(None),) * axis + (slice(max(space.shape[axis] - change[s], 0), None),)
+                    flow[axis] += (np.broadcast_to(rate, space.shape)[face] * held[face]).sum()
         result, target = caps.copy(), leak / (4 * max(len(space.free), 1))
         for axis in np.nonzero(flow > min(target, 0.5 * flow.max(initial=0.0)))[0].tolist():
             s = space.free[axis]
-            profile = np.bincount(stencil.states[:, s], occupancy, minlength=int(caps[s]) + 1).astype(np.float64)
+            profile = held.sum(axis=tuple(a for a in range(len(space.free)) if a != axis))
             further = caps[s] + _extension(profile, float(flow[axis]), target)
             result[s] = min(rounded_up(np.array([further]))[0], self.bounds[s])
         return result
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What barriers depend on: a model, bounds [S], and a start [S] where conservation laws are used."""
+
+    key: tuple[object, ...]
+    bounds: tuple[float, ...]
+    start: tuple[int, ...]
+    conserved: bool
+    model: CompiledModel = field(compare=False)
+
+
+def _conserved(network: ReactionNetwork) -> Counts:
+    """The conservation laws [L, S], kept by what they depend on."""
+    change = network.stoichiometry
+    return _conservation_laws(change.shape, change.tobytes())
+
+
+@lru_cache(maxsize=256)
+def _conservation_laws(shape: tuple[int, int], data: bytes) -> Counts:
+    return conservation_laws(np.frombuffer(data, dtype=np.int64).reshape(shape))
+
+
+@lru_cache(maxsize=256)
+def _barriers(frame: _Frame) -> dict[int, Counts]:
+    """For each free species the counts (up to LEVELS) that no reaction passes in any of some random states.
+
+    A barrier seen in error costs time only: the sink shows it and the face is moved.
+    """
+    model, rng = frame.model, np.random.default_rng(1)
+    theta = np.where(model.theta != 0, model.theta, 1.0)
+    tops = np.minimum(frame.bounds, LEVELS).astype(np.int64)
+    laws = _conserved(model.network)
+    space = StateSpace.conserved(laws, frame.start, tops.tolist()) if frame.conserved else StateSpace.box(tops.tolist())
+    result = {}
+    for axis, s in enumerate(space.free):
+        levels = np.repeat(np.arange(tops[s] + 1), 64)
+        spread = rng.choice(np.array([0, 1, 1, 2, 3, 5, 10, 30, 100]), (len(levels), len(space.free)))
+        local = np.minimum(spread, np.array(space.shape) - 1)
+        local[:, axis] = levels
+        counts = local @ space.basis.T + space.offset
+        held = (counts >= 0).all(axis=1)
+        rates = np.where(held[:, None], model.propensities(np.maximum(counts, 0), theta), 0.0)
+        passed = np.zeros(int(tops[s]) + 1, dtype=np.bool_)
+        for r in np.nonzero(model.change[:, s] > 0)[0]:
+            sources = np.unique(levels[rates[:, r] > 0])
+            for jump in range(int(model.change[r, s])):
+                passed[np.minimum(sources + jump, tops[s])] = True
+        result[s] = np.nonzero(~passed)[0]
+    return result
 
 
 def _extension(profile: Array, flow: float, target: float) -> int:
@@ -190,7 +232,7 @@ def _extension(profile: Array, flow: float, target: float) -> int:
     if not 0 < near < far:
         return most
     decay = np.log(far / near) / back
-    return int(np.clip(np.ceil(1.2 * np.log(max(flow / target, 2.0)) / decay), 3 + width // 16, most))
+    return int(np.clip(np.ceil(1.4 * np.log(max(flow / target, 2.0)) / decay), 3 + width // 8, most))
 
 
 def rounded_up(caps: Counts) -> Counts:

@@ -1,0 +1,166 @@
+"""exp(Q t) p at many times, by whichever of uniformisation and the Chebyshev expansion needs fewer products.
+
+Uniformisation never cancels, so it keeps the digits of the rarest states, and its error is known before
+the run; it takes rate * t products. The expansion takes about their square root, as far as its measured
+bound allows. It is tried first where it could pay; where it fails, uniformisation goes a stretch of the
+way, after which the law is smoother and the expansion is tried again. Errors of stretches add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .expansion import UNIT, expand, predicted
+from .terms import Terms
+from .uniformisation import Schedule, sweep
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+LEAST = 48.0
+"""Values of rate * time up to which uniformisation takes as few products."""
+
+FIRST = 1024.0
+"""The value of rate * time that the first expansion aims at."""
+
+GAIN = 0.7
+"""An expansion pays when it takes less than this many products per unit of rate * time."""
+
+LOWEST = 384.0
+"""What the expansion aims at again after a stretch of uniformisation that followed failures."""
+
+TRIES = 2
+"""Expansions that may fail in a row before uniformisation goes a stretch."""
+
+SHORTER = 2.5
+"""An expansion is summed to where it aims, and to a point so many times nearer in case that fails."""
+
+
+@dataclass(eq=False)
+class Flow:
+    """The laws [T, N] of one integration, and what it took.
+
+    `error` [T] bounds the distance in L1 from the exact laws on the window; `occupancy` [N] is about the
+    time that probability spent in each state; `stopped` when more than allowed was lost.
+    """
+
+    laws: Array
+    error: Array
+    occupancy: Array
+    products: dict[str, int] = field(default_factory=lambda: {"uniformisation": 0, "chebyshev": 0})
+    stopped: bool = False
+
+
+def integrate(
+    terms: Terms,
+    rate: float,
+    start: Array,
+    times: Array,
+    *,
+    lost_at_most: float = 2.0,
+    tolerance: float = 1e-11,
+    positive: bool = False,
+    control: Counts | None = None,
+) -> Flow:
+    """The laws exp(Q t) `start` at `times` [T]: `terms` is I + Q / `rate`.
+
+    `tolerance` is what the expansions, and taking a law as constant, may add to the error altogether;
+    `positive` keeps to uniformisation, for digits of rare states. A nonzero `control[0]` ends the run.
+    """
+    flag = np.zeros(1, dtype=np.int64) if control is None else control
+    flow = Flow(np.zeros((len(times), len(start))), np.zeros(len(times)), np.zeros(len(start)))
+    _Run(terms, rate, times, lost_at_most, tolerance, flag, flow).go(start, positive=positive)
+    return flow
+
+
+@dataclass(eq=False)
+class _Run:
+    """One integration on its way: `done` times are filled, `now` is where `law` stands."""
+
+    terms: Terms
+    rate: float
+    times: Array
+    lost_at_most: float
+    tolerance: float
+    control: Counts
+    flow: Flow
+    now: float = 0.0
+    done: int = 0
+    error: float = 0.0
+    stretch: float = 192.0
+    aim: float = FIRST
+    ceiling: float = np.inf
+
+    def go(self, start: Array, *, positive: bool) -> None:
+        """All times, or until too much is lost."""
+        law, whole, end = start, float(start.sum()), float(self.times[-1])
+        spare = max(self.tolerance, 32 * UNIT * self.rate * end)
+        failed = 0
+        while self.done < len(self.times) and not self.flow.stopped and not self.control[0]:
+            left = self.rate * (end - self.now)
+            worth = not positive and left > LEAST and self._pays(min(left, self.aim), spare)
+            if worth and failed < TRIES:
+                advanced = self._expanded(law, left, spare)
+                failed = failed + 1 if advanced is None else 0
+            else:
+                length = left if positive or left < max(1.5 * self.stretch, LEAST) else self.stretch
+                advanced, failed = self._swept(law, whole, length, left), 0
+                self.stretch, self.aim = 2.0 * self.stretch, max(self.aim, LOWEST)
+            if advanced is not None:
+                law, spent = advanced
+                spare -= spent
+                self.flow.stopped |= whole - float(law.sum()) - self.error > self.lost_at_most
+
+    def _pays(self, tau: float, spare: float) -> bool:
+        return predicted(tau, 1e-3 * spare) < GAIN * tau
+
+    def _expanded(self, law: Array, left: float, spare: float) -> tuple[Array, float] | None:
+        """As far as one expansion leads, and what it adds to the error; None when uniformisation is cheaper."""
+        outputs = self.rate * (self.times[self.done :] - self.now)
+        goal = left if left < 1.3 * self.aim else self.aim
+        taus = np.unique(np.concatenate((outputs[outputs <= goal], [goal / SHORTER, goal])))
+        found = expand(self.terms, law, taus.tolist(), (spare * np.maximum(taus / left, 0.1)).tolist(), self.control)
+        self.flow.products["chebyshev"] += found.products
+        good = np.isfinite(found.bound)
+        reached = int(np.argmin(good)) if not good.all() else len(taus)  # moments before the first that failed
+        self._aim_anew(goal, found.products, reached == len(taus), spare)
+        last = reached - 1
+        if last < 0 or not (self._pays(float(taus[last]), spare) or reached == len(taus)):
+            return None
+        for k in np.searchsorted(taus, outputs[outputs <= taus[last]]):
+            self.flow.laws[self.done], self.flow.error[self.done] = found.laws[k], self.error + found.bound[k]
+            self.done += 1
+        step = float(taus[last]) / self.rate
+        self.flow.occupancy += (0.5 * step) * (law + found.laws[last])
+        self.now, self.error = self.now + step, self.error + float(found.bound[last])
+        return found.laws[last], float(found.bound[last])
+
+    def _aim_anew(self, goal: float, products: int, reached: bool, spare: float) -> None:
+        """How far the next expansion goes: further after a success, and what the failed one shows was possible."""
+        if reached:
+            self.aim = min(4.0 * max(goal, self.aim), self.ceiling)
+            self.ceiling *= 1.03
+        else:
+            self.aim = (0.8 * products) ** 2 / (2.0 * np.log(1e3 / spare))
+            self.ceiling = 0.8 * goal
+
+    def _swept(self, law: Array, whole: float, length: float, left: float) -> tuple[Array, float]:
+        """A stretch of rate * time = `length` by uniformisation."""
+        end = float(self.times[-1]) if length >= left else self.now + length / self.rate
+        outputs = self.times[self.done :][self.times[self.done :] <= end]
+        moments = np.unique(np.append(outputs, end)) - self.now
+        schedule = Schedule.of(self.rate, moments)
+        limit = self.lost_at_most - (whole - float(law.sum()))
+        still = 0.5 * self.tolerance if length >= left else 0.0
+        swept = sweep(self.terms, law, schedule, lost_at_most=limit, still=still, control=self.control)
+        self.flow.products["uniformisation"] += swept.products
+        added = schedule.error + swept.drift + schedule.rounding(self.terms.additions)
+        self.flow.laws[self.done : self.done + len(outputs)] = swept.laws[: len(outputs)]
+        self.flow.error[self.done : self.done + len(outputs)] = self.error + added
+        self.flow.occupancy += swept.occupancy
+        self.flow.stopped |= swept.stopped
+        self.done, self.now, self.error = self.done + len(outputs), end, self.error + added
+        return swept.laws[-1], swept.drift
