@@ -36,13 +36,14 @@ def load(
     *,
     format: str | None = None,  # noqa: A002
     law: str = "auto",
-    scale: float | None = None,
+    scale: float | str | None = None,
 ) -> ReactionNetwork:
     """Read a model file as a reaction network; its ending decides how, unless `format` is given.
 
     `law="auto"` turns an unguarded power law k*X**2 of 2 X in SBML into k*X*(X - 1), and says so;
-    `"verbatim"` leaves it. `scale` converts moles or concentrations to counts. Raises ModelError
-    (or UnsupportedFeature) that names the file, and SettingError for an option that does not exist.
+    `"verbatim"` leaves it. `scale` converts moles or concentrations to counts: the molecules in one unit
+    of substance, or "units" for what the file's unit definitions say. Raises ModelError (or
+    UnsupportedFeature) that names the file, and SettingError for an option that does not exist.
     """
     path = Path(source)
     _require_one_of("law", law, LAWS)

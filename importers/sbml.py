@@ -46,10 +46,10 @@ def read(path: Path, *, law: str = "auto", scale: float | str | None = None) -> 
     from the file's unit definitions. Raises ModelError for what is no valid model and
     UnsupportedFeature for what has no exact treatment, each with file and element.
     """
-    if isinstance(scale, str) and scale != "units":
-        raise SettingError(f"scale is {scale!r}", mend="give a number, or 'units'")
-    if isinstance(scale, int | float) and not (math.isfinite(scale) and scale > 0):
-        raise SettingError(f"scale is {scale}", mend="give the molecules in one unit of substance, a number > 0")
+    usable = scale in (None, "units") or (isinstance(scale, int | float) and math.isfinite(scale) and scale > 0)
+    if not usable:
+        mend = "give the molecules in one unit of substance, a number > 0, or 'units'"
+        raise SettingError(f"scale is {scale!r}", place="scale", mend=mend)
     try:
         document, reader = open_document(read_text(path))
         model = document.getModel()

@@ -13,6 +13,7 @@ import sympy
 
 from kinetix.expressions import symbol
 from kinetix.findings import Finding
+from kinetix.import_report import SPLIT
 from kinetix.network import Amount, Reaction, Stoichiometry
 from kinetix.reversible import ZERO, CannotSplitError, Splitter
 
@@ -58,7 +59,7 @@ def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, fall
             backward = Reaction(reverse_name, written.products, written.reactants, back)
             channels = [Reaction(written.name, written.reactants, written.products, ahead)] if ahead != ZERO else []
             channels.append(backward)
-            reason = f"the net law {written.law} is run as two channels: forward {ahead}, backward {back}"
+            reason = f"the net law {written.law} {SPLIT}: forward {ahead}, backward {back}"
             mend = "check that both parts are meant"
             if written.explicit:
                 findings.append(Finding("KX103", "note", written.name, reason, mend))

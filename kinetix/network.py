@@ -27,6 +27,8 @@ from .fingerprint import fingerprint
 if TYPE_CHECKING:
     import networkx as nx
 
+    from .import_report import Line
+
 Amount: TypeAlias = "int | float | sympy.Expr"
 """How many molecules a firing takes or makes: a whole number; fractions and expressions are for the mean field."""
 
@@ -211,6 +213,12 @@ class ReactionNetwork:
         from .check import check
 
         return check(self, solver=solver)
+
+    def import_report(self) -> tuple[Line, ...]:
+        """One line a channel: law read, propensity run, split, converted, mass action (see `kinetix.import_report`)."""
+        from .import_report import import_report
+
+        return import_report(self)
 
     # new networks ----------------------------------------------------------------------------
 

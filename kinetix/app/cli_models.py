@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_options import Format, Json, Law, Scale
+from .cli_options import Format, Json, Law, Scale, scale_of
 from .outcome import BAD_INPUT, FAILED, OK, Outcome
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.xml, .sbml, .ant, .txt).")]
@@ -27,10 +27,15 @@ def inspect(
     if model.is_dir():
         return _inspect_net(model)
     network = read_model(model, law=law, scale=scale, format=format)
-    from .describe import network_data
+    from kinetix.import_report import table
 
-    laws = [law_text(network, row) for row in network.conservation_laws()]
+    from .describe import has_fractions, network_data
+
+    laws = ["not computed where amounts are no whole numbers"]
+    if not has_fractions(network):
+        laws = [law_text(network, row) for row in network.conservation_laws()]
     text = [str(network), "conserved", *(f"  {line}" for line in laws or ["nothing"])]
+    text += ["import report", *(f"  {line}" for line in table(network.import_report()))]
     text += ["findings of the import", *(f"  {finding}" for finding in network.report or ["none"])]
     text.append(f"fingerprint {network.fingerprint}")
     return Outcome("\n".join(text), {"model": network_data(network)})
@@ -49,11 +54,20 @@ def check(
     The exit code is 2 when something must be mended.
     """
     network = read_model(model, law=law, scale=scale, format=format)
+    from kinetix.import_report import import_report, table
+
     findings = network.check(solver)
+    lines = import_report(network, findings)
     count = {kind: sum(f.severity == kind for f in findings) for kind in ("error", "warning", "note")}
     summary = ", ".join(f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in count.items())
-    data = {"findings": findings.as_dicts(), "counts": count, "fingerprint": network.fingerprint}
-    return Outcome(f"{findings}\n{summary}", data, BAD_INPUT if findings.errors else OK)
+    data = {
+        "findings": findings.as_dicts(),
+        "counts": count,
+        "import_report": [line.as_dict() for line in lines],
+        "fingerprint": network.fingerprint,
+    }
+    text = "\n".join([*table(lines), "", str(findings), summary])
+    return Outcome(text, data, BAD_INPUT if findings.errors else OK)
 
 
 def convert(
@@ -128,7 +142,7 @@ def read_model(path: Path, **options: Any) -> Any:
     from .files import require_readable
     from .verbs import load
 
-    return load(require_readable(path, "model file"), **options)
+    return load(require_readable(path, "model file"), **{**options, "scale": scale_of(options.get("scale"))})
 
 
 def law_text(network: Any, weights: Any) -> str:

@@ -22,7 +22,10 @@ Seed = Annotated[int | None, typer.Option(help="Whole number; the same seed give
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter's value (repeatable).")]
 Initial = Annotated[list[str] | None, typer.Option(metavar="NAME=COUNT", help="A start count (repeatable).")]
 Law = Annotated[str, typer.Option(help="How SBML power laws are read: auto or verbatim.")]
-Scale = Annotated[float | None, typer.Option(help="Molecules per unit of amount, for models in moles.")]
+Scale = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER|units", help="Molecules per unit of amount, for models in moles; units: as declared."),
+]
 Format = Annotated[str | None, typer.Option(help="sbml or dsl, where the file's name does not tell.")]
 
 EXTRA = "kinetix.settings"
@@ -135,6 +138,11 @@ def number(text: str, place: str) -> float:
     if not math.isfinite(value):
         raise SettingError(f"{text!r} is not a finite number", place=place)
     return value
+
+
+def scale_of(text: str | None) -> float | str | None:
+    """A number of molecules, or the word "units"."""
+    return text if text in (None, "units") else number(str(text), "option --scale")
 
 
 def pairs(items: Iterable[str] | None, option: str) -> dict[str, float]:

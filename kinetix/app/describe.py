@@ -23,17 +23,32 @@ def network_data(network: ReactionNetwork) -> dict[str, Any]:
         "reactions": [
             {
                 "name": r.name,
-                "reactants": dict(r.reactants),
-                "products": dict(r.products),
+                "reactants": _side(r.reactants),
+                "products": _side(r.products),
                 "propensity": str(r.propensity),
                 "law": str(r.law),
             }
             for r in network.reactions
         ],
-        "conservation_laws": network.conservation_laws().tolist(),
+        "import_report": [line.as_dict() for line in network.import_report()],
+        "events": [
+            {"name": e.name, "trigger": str(e.trigger), "assignments": {k: str(v) for k, v in e.assignments.items()}}
+            for e in network.events
+        ],
+        "rate_rules": {name: str(slope) for name, slope in network.rate_rules.items()},
+        "conservation_laws": None if has_fractions(network) else network.conservation_laws().tolist(),
         "findings": network.report.as_dicts(),
         "fingerprint": network.fingerprint,
     }
+
+
+def has_fractions(network: ReactionNetwork) -> bool:
+    """Whether a reaction takes or makes other than whole numbers, for which conservation laws are not computed."""
+    return any(reaction.fractions for reaction in network.reactions)
+
+
+def _side(side: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: amount if isinstance(amount, int | float) else str(amount) for name, amount in side.items()}
 
 
 def net_data(net: Any) -> dict[str, Any]:

@@ -33,12 +33,13 @@ def load(
     *,
     format: str | None = None,  # noqa: A002
     law: str = "auto",
-    scale: float | None = None,
+    scale: float | str | None = None,
 ) -> ReactionNetwork:
     """Read a model file (.xml, .sbml, .ant, .txt) as a reaction network.
 
     `law="auto"` turns an unguarded power law k*X**2 of 2 X in SBML into k*X*(X - 1), and says so;
-    `"verbatim"` leaves it. `scale` converts moles or concentrations to counts.
+    `"verbatim"` leaves it. `scale` converts moles or concentrations to counts: the
+    molecules in one unit of amount, or "units" for what the file's unit definitions say.
     """
     from kinetix import importers
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kinetix as kx
+from tests.exact import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -206,3 +207,45 @@ def test_a_full_disk_or_a_closed_folder_ends_with_4(run: Run, model: Path, monke
     code, out, err = run("solve", model, "--times", "1", "--output", "run.csv")
     assert (code, out) == (4, "")
     assert err == "kinetix: run.csv: No space left on device\n"
+
+
+def test_the_import_report_is_printed_and_in_the_json(run: Run) -> None:
+    path = ROOT / "tests" / "data" / "hostile" / "h42_deterministic_square_law.xml"
+    for verb in ("inspect", "check"):
+        code, out, _ = run(verb, path)
+        assert code == 0
+        assert "r         mass action, order 2  -           yes        KX102     X**2*k -> X*k*(X - 1)" in out
+    _, out, _ = run("check", path, "--json")
+    (line,) = json.loads(out)["import_report"]
+    assert line == {
+        "reaction": "r",
+        "law": "X**2*k",
+        "propensity": "X*k*(X - 1)",
+        "split_from": None,
+        "converted": True,
+        "mass_action": True,
+        "order": 2,
+        "codes": ["KX102"],
+    }
+    _, out, _ = run("inspect", path, "--json")
+    assert json.loads(out)["model"]["import_report"] == [line]
+
+
+def test_what_is_for_the_mean_field_alone_is_shown_and_exits_2(run: Run) -> None:
+    for name, code in (("h29_noninteger_stoichiometry", "KX105"), ("h32_noninteger_initial_amount", "KX106")):
+        path = ROOT / "tests" / "data" / "hostile" / f"{name}.xml"
+        assert run("inspect", path)[0] == run("inspect", path, "--json")[0] == 0
+        exit_code, out, _ = run("check", path)
+        assert (exit_code, f"{code} error" in out) == (2, True)
+        assert run("check", path, "--solver", "mean-field")[0] == 0
+        refused(run("solve", path, "--times", "1", "--solver", "ssa"), code)
+
+
+def test_the_scale_is_a_number_or_the_units_of_the_file(run: Run) -> None:
+    path = ROOT / "tests" / "data" / "biomodels" / "BIOMD0000000010.xml"
+    prints = {
+        run("check", path, "--scale", scale, "--json")[1].split('"fingerprint"')[1]
+        for scale in ("units", "6.02214076e14")
+    }
+    assert len(prints) == 1
+    refused(run("check", path, "--scale", "unit"), "option --scale", "'unit' is not a number")
