@@ -67,12 +67,23 @@ def kernel_module(source: str) -> Any:
     return _module(source)
 
 
+def kernel_on_disk(source: str) -> bool:
+    """Whether the module of a generated source text has been compiled before."""
+    name, folder = _module_name(source), next(_folders())
+    return name in sys.modules or any((folder / "__pycache__").glob(f"{name}.*.nbc"))
+
+
+def _module_name(source: str) -> str:
+    used = {name: version for name, version in versions().items() if name in ("python", "numba", "numpy")}
+    return (
+        "kinetix_kernel_" + hashlib.sha256(repr((source, sorted(used.items()), sys.platform)).encode()).hexdigest()[:32]
+    )
+
+
 @cache
 def _module(source: str) -> Any:
     """The module of a source text, imported from its file in the cache folder."""
-    used = {name: version for name, version in versions().items() if name in ("python", "numba", "numpy")}
-    digest = hashlib.sha256(repr((source, sorted(used.items()), sys.platform)).encode()).hexdigest()[:32]
-    name = f"kinetix_kernel_{digest}"
+    name = _module_name(source)
     for folder in _folders():
         try:
             path = _written(folder / f"{name}.py", source)

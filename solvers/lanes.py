@@ -15,7 +15,7 @@ from kinetix.compiler import CompiledModel
 from kinetix.errors import UnsupportedFeature
 from kinetix.expressions import TIME
 
-from .kernels import BAD_PROPENSITY, BUDGET, FINISHED, NEGATIVE_COUNT, STOPPED, kernel_module
+from .kernels import BAD_PROPENSITY, BUDGET, FINISHED, NEGATIVE_COUNT, STOPPED, kernel_module, kernel_on_disk
 from .lane_source import GROUP, WIDTH, Plan, fill_lines, law_lines, sweep_lines
 from .streams import FIRST_MULTIPLIER, GOLDEN, SECOND_MULTIPLIER
 
@@ -33,6 +33,14 @@ def lane_kernel(model: CompiledModel, width: int = WIDTH) -> Kernel:
     """
     kernel: Kernel = kernel_module(lane_module(model, width)).run
     return kernel
+
+
+def is_ready(model: CompiledModel, width: int = WIDTH) -> bool:
+    """Whether the kernel has been compiled before: in this process, or on disk."""
+    try:
+        return kernel_on_disk(lane_module(model, width))
+    except UnsupportedFeature:
+        return False
 
 
 def lane_module(model: CompiledModel, width: int = WIDTH) -> str:

@@ -27,7 +27,9 @@ def called(function: Any) -> Any:
 
 @intrinsic
 def pointer(context: Any, array: Any) -> Any:
-    """The address of the first entry of an array."""
+    """The address of the first entry of an array whose entries follow one another (C order)."""
+    if array.layout != "C":
+        raise TypeError("entries must follow one another")
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data

@@ -119,6 +119,23 @@ def table(rows: Program) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
 
+def run(rows: NDArray[np.float64], theta: NDArray[np.float64]) -> float:
+    """The value of a program of rates only, as coefficients are: sums, products and powers."""
+    stack: list[float] = []
+    with np.errstate(all="ignore"):
+        for operation, argument in rows:
+            if operation <= RATE:
+                stack.append(float(theta[int(argument)]) if operation == RATE else float(argument))
+            elif operation == SQUARE:
+                stack.append(stack.pop() ** 2)
+            elif operation in (MULTIPLY, ADD, POWER):
+                w, v = stack.pop(), stack.pop()
+                stack.append(v * w if operation == MULTIPLY else v + w if operation == ADD else float(np.power(v, w)))
+            else:
+                return float("nan")
+    return stack[-1]
+
+
 def _real(expression: sympy.Expr) -> float:
     value = complex(expression)
     if value.imag:

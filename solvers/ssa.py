@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from kinetix.compiler import CompiledModel
 from kinetix.constructs import require
 from kinetix.distribution import Sampled
-from kinetix.errors import RunError, SettingError, UnsupportedFeature
+from kinetix.errors import RunError, SettingError
 from kinetix.jumps import Jumps
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
@@ -27,22 +27,28 @@ from kinetix.solution import Solution
 
 from . import driven_paths, kernels, lockstep, thinning
 from .drive import is_driven
-from .parallel import Flag, run_all
+from .engines import ENGINES, UNFINISHED, Choice, Engine, Task, choose, counted
+from .parallel import Flag, cores, run_all
 from .streams import draw_root
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Engine = Literal["auto", "numba", "numpy"]
 Run = Callable[..., None]
 
 MAX_EVENTS = 10_000_000
 """Events allowed to one trajectory by default: about 0.2 s of it."""
 
-CHUNK = 64
-"""Trajectories that a thread takes at once."""
-
 WIDE = 5_000
-"""The same where events follow each firing, in numpy."""
+"""Trajectories that a thread takes at once where events follow each firing, in numpy."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what was done until then: `counts` [m, T, S] of the complete trajectories, and their `numbers`."""
+
+    def __init__(self, counts: Counts, numbers: Counts) -> None:
+        super().__init__(f"interrupted: {len(counts)} trajectories are complete")
+        self.counts = counts
+        self.numbers = numbers
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,14 @@ class SSA:
     """Exact trajectories by the direct method.
 
     `paths` trajectories; `max_events` allowed to each, after which the run stops and says so;
-    `threads` (default: the cores at hand; the numbers do not depend on it); `engine` "numba",
-    "numpy" (slow, no compiler) or "auto".
+    `threads` (default: the cores at hand; the numbers do not depend on it). `engine` "auto" takes
+    what should be done first: "numpy" for tiny questions, "tabled" (one kernel for all models) for
+    most and for large networks, "lanes" (a lockstep kernel of the model's own) where many events pay
+    for its compile; "scalar" is a kernel of the model's own, one trajectory at a time, "numba" any
+    compiled one. All follow the same streams: the counts agree but for rounding, at about one waiting
+    time in 10^10; within one engine they are the same bits for any threads and chunks. `meta` names the
+    engine that ran. After Ctrl-C the answer holds the chunks of trajectories that were complete
+    (`meta["end"]` is "interrupted"); without one, KeyboardInterrupt goes on.
     """
 
     paths: int = 10_000
@@ -66,8 +78,9 @@ class SSA:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise SettingError(f"{name} is {value!r}", place="ssa", mend="give a whole number >= 1")
-        if self.engine not in ("auto", "numba", "numpy"):
-            raise SettingError(f"unknown engine {self.engine!r}", place="ssa", mend="use auto, numba or numpy")
+        if self.engine not in ENGINES:
+            mend = f"use one of {', '.join(ENGINES)}"
+            raise SettingError(f"unknown engine {self.engine!r}", place="ssa", mend=mend)
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
         """Trajectories [n, T, S] and their empirical law at each time; standard errors of the means in `meta`."""
@@ -75,9 +88,16 @@ class SSA:
         starts = problem.initial.sample(self.paths, rng=rng)
         thetas = np.broadcast_to(problem.theta, (self.paths, len(problem.theta)))
         settings: dict[str, Any] = {"max_events": self.max_events, "threads": self.threads, "engine": self.engine}
-        paths, changed = _simulate(problem.model, problem.times, thetas, starts, rng=rng, **settings)
-        error = paths.std(axis=0, ddof=1) / np.sqrt(self.paths) if self.paths > 1 else np.full(paths.shape[1:], np.nan)
-        meta = provenance(self, problem.model.network, started, end="finished", standard_error=error.tolist())
+        facts: dict[str, Any] = {"end": "finished"}
+        try:
+            paths, changed = _simulate(problem.model, problem.times, thetas, starts, rng=rng, facts=facts, **settings)
+        except Interrupted as stopped:
+            if not len(stopped.counts):
+                raise
+            paths, changed, facts["end"] = stopped.counts, None, "interrupted"
+        spread = paths.std(axis=0, ddof=1) if len(paths) > 1 else np.full(paths.shape[1:], np.nan)
+        error = spread / np.sqrt(len(paths))
+        meta = provenance(self, problem.model.network, started, **facts, standard_error=error.tolist())
         laws = [Sampled(paths[:, k]) for k in range(len(problem.times))]
         return Solution.of(problem, laws, meta=meta, trajectories=paths, thetas=changed)
 
@@ -118,23 +138,38 @@ def _simulate(  # noqa: PLR0913 - as `simulate`
     threads: int | None,
     engine: Engine,
     first: int = 0,
+    facts: dict[str, Any] | None = None,
 ) -> tuple[Counts, Array | None]:
-    """The trajectories of `simulate`, and the parameters at each time [T, P] where events may change them."""
+    """The trajectories of `simulate`, and the parameters at each time [T, P] where events may change them.
+
+    `facts` takes the names of the engines that ran, and the events where they were counted.
+    """
     require(model.network, "ssa")
-    t = np.ascontiguousarray(times, dtype=np.float64)
+    t = np.array(times, dtype=np.float64)
     theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.int64)
     if len(theta) != len(start):
         raise SettingError(f"{len(theta)} parameter vectors for {len(start)} starts", place="simulate")
 
+    driven = is_driven(model)
+
     def run(m: CompiledModel, t: Array, p: Array, x: Counts, jumps: Jumps | None = None, since: float = 0.0) -> Counts:
         out = np.empty((len(x), len(t), x.shape[1]), dtype=np.int64)
         slow = jumps is not None or m.network.depends_on_time
-        kernel = partial(_in_numpy, m, jumps=jumps, since=since) if slow else _engine(m, engine)
-        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, kernel, since)
-        job.run(threads, least=WIDE if slow else CHUNK)
+        if slow:
+            found = Choice(["numpy"], counted(partial(_in_numpy, m, jumps=jumps, since=since)), WIDE)
+        else:
+            found = choose(Task(m, t, p, x, max_events, threads or cores()), engine)
+        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, found, since)
+        try:
+            job.run(threads)
+        except KeyboardInterrupt as stop:
+            whole = np.nonzero(job.complete & (not driven))[0]
+            raise Interrupted(out[whole], whole) from stop
+        finally:
+            job.tell(facts)
         return out
 
-    if is_driven(model):
+    if driven:
         return driven_paths.simulate(model, t, theta, start, run)
     return run(model, t, theta, start), None
 
@@ -151,22 +186,41 @@ class _Job:
     root: tuple[int, int]
     budget: int
     out: Counts
-    kernel: Run
+    engine: Choice
     since: float = 0.0
+    complete: NDArray[np.bool_] = field(init=False)
+    fired: Counts = field(init=False)
 
-    def run(self, threads: int | None, *, least: int = CHUNK) -> None:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "complete", np.zeros(len(self.starts), dtype=np.bool_))
+        object.__setattr__(self, "fired", np.full(len(self.starts), UNFINISHED, dtype=np.int64))
+
+    def tell(self, facts: dict[str, Any] | None) -> None:
+        """Add the engine, and the events where it counts them, to the facts of the answer."""
+        if facts is None:
+            return
+        names = [*facts.get("engine", "").split(", "), *self.engine.names]
+        facts["engine"] = ", ".join(dict.fromkeys(name for name in names if name))
+        done = self.fired[self.complete]
+        if (done >= 0).all() and facts.get("events", 0) is not None:
+            facts["events"] = facts.get("events", 0) + int(done.sum())
+        else:
+            facts["events"] = None
+
+    def run(self, threads: int | None) -> None:
         """All chunks; the first trajectory that has to stop stops the others."""
-        width = max(least, len(self.starts) // 4096)
+        width = max(self.engine.chunk, len(self.starts) // 4096)
         edges = [(a, min(a + width, len(self.starts))) for a in range(0, len(self.starts), width)]
         run_all([partial(self._chunk, a, b) for a, b in edges], threads)
 
     def _chunk(self, a: int, b: int, control: Flag) -> None:
         report, when = np.zeros(3 + self.starts.shape[1], dtype=np.int64), np.zeros(1)
-        theta, start = np.ascontiguousarray(self.thetas[a:b]), np.ascontiguousarray(self.starts[a:b])
-        run, part = self.kernel, self.out[a:b]
+        theta, start = (np.array(v[a:b], order="C") for v in (self.thetas, self.starts))  # never read-only, for numba
+        run, part, fired = self.engine.run, self.out[a:b], self.fired[a:b]
         low, high = (np.uint64(word) for word in self.root)  # always unsigned: numba types by the value's class
-        run(self.times, theta, start, self.first + a, low, high, self.budget, control, part, report, when)
+        run(self.times, theta, start, self.first + a, low, high, self.budget, control, part, report, when, fired)
         self._judge(report, float(when[0]))
+        self.complete[a:b] = report[0] == kernels.FINISHED
 
     def _judge(self, report: Counts, when: float) -> None:
         code, path, reaction = (int(v) for v in report[:3])
@@ -187,19 +241,6 @@ class _Job:
         theta = self.thetas[path - self.first]
         value = float(self.model.propensities(counts, theta, self.since + when)[reaction])
         raise RunError(f"the propensity of reaction {name!r} is {value:g}", place=place, mend="mend its law")
-
-
-def _engine(model: CompiledModel, engine: Engine) -> Run:
-    """The function that runs a chunk: the model's own kernel, or numpy where there is none."""
-    plain = partial(_in_numpy, model)
-    if engine == "numpy" or (engine == "auto" and not kernels.have_numba()):
-        return plain
-    try:
-        return kernels.trajectory_kernel(model)
-    except UnsupportedFeature:
-        if engine == "numba":
-            raise
-        return plain
 
 
 def _in_numpy(

@@ -8,8 +8,12 @@ sums of sums: A. Slepoy et al., J. Chem. Phys. 128 (2008) 205101, doi:10.1063/1.
 
 from __future__ import annotations
 
+import itertools
+import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +23,7 @@ from kinetix.compiler import CompiledModel
 from kinetix.expressions import symbol
 
 from .laws import Law, laws_of
-from .programs import COUNT, RATE, depth, program, table
+from .programs import COUNT, RATE, depth, program, run, table
 
 Kernel = Callable[..., None]
 Integers = NDArray[np.int64]
@@ -27,6 +31,9 @@ Array = NDArray[np.float64]
 
 LANES = 4
 """Trajectories whose work is interleaved."""
+
+KEPT = 100
+"""Models whose tables are kept."""
 
 BLOCK = 8
 """Propensities under one sum, and sums under one sum of sums."""
@@ -60,22 +67,58 @@ def tabled_kernel(model: CompiledModel) -> Kernel:
 
     Raises UnsupportedFeature for laws that have no program, among them those that contain the time.
     """
-    from .table_kernel import run
+    from . import table_kernel
 
-    return partial(_call, run, tables(model))
+    return partial(_call, table_kernel.run, tables(model))
 
 
-def _call(run: Kernel, m: Tables, *arguments: Any) -> None:
+def _call(kernel: Kernel, m: Tables, *arguments: Any) -> None:
     """The kernel, with working memory of its own: [span] numbers a lane (see `table_kernel.Work`), and the stack."""
     thetas, starts = arguments[1:3]
     R = len(m.rates) - 1
     span = 73 * max(1, -(-R // BLOCK**2)) + starts.shape[1] + R + thetas.shape[1] + 2
     floats = np.zeros(LANES * span + m.depth)
-    run(*arguments, m, floats, np.zeros(8 * LANES, dtype=np.int64), np.zeros(4 * LANES, dtype=np.uint64))
+    kernel(*arguments, m, floats, np.zeros(8 * LANES, dtype=np.int64), np.zeros(4 * LANES, dtype=np.uint64))
+
+
+def is_ready() -> bool:
+    """Whether the compiled kernel seems to be on disk (numba decides when it looks)."""
+    source = Path(__file__).with_name("table_kernel.py")
+    folders = [
+        source.parent / "__pycache__",
+        *([Path(chosen)] if (chosen := os.environ.get("NUMBA_CACHE_DIR")) else []),
+    ]
+    return any(
+        any(folder.rglob(f"table_kernel.run-*.py{sys.version_info[0]}{sys.version_info[1]}*.nbc")) for folder in folders
+    )
+
+
+def propensities(model: CompiledModel, theta: Array) -> Callable[[Array], Array]:
+    """The propensities as a function of one state [S] -> [R], in numpy, from the tables: quick to make."""
+    m = tables(model)
+    R = len(m.rates) - 1
+    if m.general:
+        return lambda x: model.propensities(x, theta)
+    species, lines = m.species.reshape(-1, R, 2), m.lines.reshape(-1, R, 2, 2)
+    rates = np.array([run(m.program[a:b], theta) for a, b in itertools.pairwise(m.rates)])
+    return lambda x: np.asarray(rates * (lines[..., 0] + lines[..., 1] * x[species]).prod(axis=(0, 2)))
 
 
 def tables(model: CompiledModel) -> Tables:
-    """The tables of a model."""
+    """The tables of a model, made once."""
+    network = model.network
+    key = (network.fingerprint, network.theta_names, network.species_names)
+    if key not in _TABLES:
+        if len(_TABLES) >= KEPT:
+            _TABLES.clear()
+        _TABLES[key] = _tables(model)
+    return _TABLES[key]
+
+
+_TABLES: dict[tuple[object, ...], Tables] = {}
+
+
+def _tables(model: CompiledModel) -> Tables:
     network = model.network
     laws = laws_of(network)
     places = {symbol(name): (COUNT, s) for s, name in enumerate(network.species_names)}

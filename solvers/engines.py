@@ -1,0 +1,220 @@
+"""Which engine draws the trajectories, from the work that is predicted.
+
+All engines follow the same streams in the same way (see `lanes`), so that the choice changes the
+time, not the counts, but for rounding. numpy answers tiny questions at once; the table-driven
+kernel, compiled once for all models, answers most; a lockstep kernel of the model's own pays where
+the events saved are worth its compile, or where it is on disk already.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinetix.compiler import CompiledModel
+from kinetix.errors import UnsupportedFeature
+
+from . import kernels, lanes, lockstep, tabled
+from .pilot import Estimate, estimate
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Run = Callable[..., None]
+Engine = Literal["auto", "lanes", "tabled", "scalar", "numpy", "numba"]
+
+ENGINES: tuple[str, ...] = get_args(Engine)
+
+UNFINISHED, UNCOUNTED = -1, -2
+"""In `fired` [n]: a trajectory that is not complete, and one that is but whose events nobody counted."""
+
+IMPORT, COMPILE_TABLED, LOAD, COMPILE_LANES, COMPILE_REACTION = 0.4, 5.0, 0.3, 4.0, 0.06
+"""Seconds: to import numba, to compile the table-driven kernel, to load a kernel, to compile a lockstep kernel."""
+
+TABLED_EVENT, LANES_EVENT, LANES_REACTION = 6e-8, 2e-9, 2.5e-10
+"""Seconds an event: table-driven; in lockstep, and more for each reaction."""
+
+WIDE = 5_000
+"""Trajectories side by side in numpy."""
+
+NUMPY_LAW = 5e-3
+"""Seconds to make the numpy function of a law."""
+
+NUMPY_STEP, NUMPY_EVENT, NUMPY_REACTION = 9e-5, 2e-7, 1.3e-8
+"""Seconds in numpy: a step of all trajectories, and more for each of them and each of its reactions."""
+
+TINY = 0.3
+"""Seconds up to which numpy answers."""
+
+SHARE = 0.25
+"""Seconds that a chunk of trajectories should take: short enough for threads to share the work and for Ctrl-C."""
+
+
+class Choice(NamedTuple):
+    """The names of the engines that run, the function that runs a chunk, and how many trajectories a chunk holds."""
+
+    names: list[str]
+    run: Run
+    chunk: int = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be drawn: `times` [T], `thetas` [n, P], `starts` [n, S], events allowed, threads."""
+
+    model: CompiledModel
+    times: Array
+    thetas: Array
+    starts: Counts
+    budget: int
+    threads: int
+
+    def chunk(self, seconds: float, least: int = 64) -> int:
+        """Trajectories a chunk, where one takes so many seconds: equal shares, a few for each thread."""
+        n = len(self.starts)
+        wanted = max(int(SHARE / max(seconds, 1e-9)), n // 4096, least)
+        return min(wanted, max(-(-n // (2 * self.threads)), least)) if self.threads > 1 else wanted
+
+
+def choose(task: Task, engine: Engine) -> Choice:
+    """The engine asked for, or the one that should be done first; UnsupportedFeature where it cannot run the model."""
+    if engine == "numpy" or not len(task.model.change) or not kernels.have_numba():
+        return _numpy(task)
+    if engine == "lanes":
+        return _lanes(task, estimate(task.model, task.times, task.thetas, task.starts))
+    if engine == "tabled":
+        return _tabled(task, None)
+    if engine == "scalar":
+        return Choice(["scalar"], counted(kernels.trajectory_kernel(task.model)))
+    return _cheapest(task, compiled=engine == "numba")
+
+
+def _cheapest(task: Task, *, compiled: bool) -> Choice:
+    try:
+        found = estimate(task.model, task.times, task.thetas, task.starts)
+        offers = sorted(_offers(task, found, compiled=compiled), key=lambda offer: offer[0])
+    except UnsupportedFeature:  # a law that only the other engines know
+        return _own(task, compiled=compiled)
+    if offers[0][1] == "numpy" and offers[0][0] < TINY:
+        return _briefly(task, found)
+    if offers[0][1] == "tabled" and offers[0][0] < 1.0:
+        return _tabled(task, found)
+    found = found.refined(task.model, task.times, task.thetas, task.starts, task.budget)
+    offers = sorted(_offers(task, found, compiled=compiled), key=lambda offer: offer[0])
+    for _, name in offers:
+        try:
+            return {"numpy": _numpy, "tabled": partial(_tabled, found=found), "lanes": partial(_lanes, found=found)}[
+                name
+            ](task)
+        except UnsupportedFeature:
+            continue
+    return _own(task, compiled=compiled)
+
+
+def _own(task: Task, *, compiled: bool) -> Choice:
+    """The model's own scalar kernel, or numpy where its laws have no compiled form."""
+    try:
+        return Choice(["scalar"], counted(kernels.trajectory_kernel(task.model)))
+    except UnsupportedFeature:
+        if compiled:
+            raise
+        return _numpy(task)
+
+
+def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float, str]]:
+    """Predicted seconds of every engine that can be chosen."""
+    R, n = len(task.model.change), len(task.starts)
+    started = 0.0 if "numba" in sys.modules else IMPORT
+    events = found.events * n / task.threads
+    offers = [(tabled_start() + started + events * TABLED_EVENT * (1 + R / 400), "tabled")]
+    if not compiled:
+        step = NUMPY_STEP + min(n, WIDE) * (NUMPY_EVENT + R * NUMPY_REACTION)
+        offers.append((-(-n // WIDE) * found.events * step * 1.5 + R * NUMPY_LAW, "numpy"))
+    if R <= lanes.LARGEST and found.events * 2 < task.budget:
+        speed = LANES_EVENT + R * LANES_REACTION
+        spread = max(events, 64 * found.events if n < 64 else 0.0)
+        first = LOAD if lanes.is_ready(task.model) else COMPILE_LANES + R * COMPILE_REACTION
+        offers.append((started + first + spread * speed, "lanes"))
+    return offers
+
+
+def tabled_start() -> float:
+    """Seconds until the table-driven kernel can run here."""
+    loaded = sys.modules.get(f"{__package__}.table_kernel")
+    if loaded is not None and loaded.run.signatures:
+        return 0.0
+    return LOAD if tabled.is_ready() else COMPILE_TABLED
+
+
+def _numpy(task: Task) -> Choice:
+    return Choice(["numpy"], partial(_in_numpy, task.model), WIDE)
+
+
+def _briefly(task: Task, found: Estimate) -> Choice:
+    """Numpy, but for chunks that turn out to be longer than predicted: the table-driven kernel does these anew."""
+    names, cap = ["numpy"], 1000 + int(20 * found.events)
+
+    def run(*arguments: Any) -> None:
+        budget, report = arguments[6], arguments[9]
+        _in_numpy(task.model, *arguments[:6], min(cap, budget), *arguments[7:])
+        if report[0] == kernels.BUDGET and cap < budget:
+            names[1:] = ["tabled"]
+            _probed(tabled.tabled_kernel(task.model), 10 * cap, *arguments)
+
+    return Choice(names, run, WIDE)
+
+
+def _probed(kernel: Run, cap: int, *arguments: Any) -> None:
+    """A chunk with a lower budget first; where that is used up, the culprit alone, and only then all of them.
+
+    An explosion is then paid for once, and not by all the trajectories side by side.
+    """
+    times, thetas, starts, first, low, high, budget, control, out, report, when, fired = arguments
+    kernel(times, thetas, starts, first, low, high, min(cap, budget), control, out, report, when, fired)
+    if report[0] != kernels.BUDGET or cap >= budget:
+        return
+    one = slice(int(report[1]) - first, int(report[1]) - first + 1)
+    alone = times, thetas[one], starts[one], int(report[1]), low, high, budget, control, out[one], report, when
+    kernel(*alone, fired[one])
+    if report[0] == kernels.FINISHED:
+        kernel(*arguments)
+
+
+def _tabled(task: Task, found: Estimate | None) -> Choice:
+    run = tabled.tabled_kernel(task.model)
+    if found is None:
+        return Choice(["tabled"], run)
+    cap = 100_000 + int(20 * found.events)
+    return Choice(["tabled"], partial(_probed, run, cap), task.chunk(found.events * TABLED_EVENT, 8))
+
+
+def _lanes(task: Task, found: Estimate) -> Choice:
+    run = lanes.lane_kernel(task.model)
+    seconds = found.events * (LANES_EVENT + len(task.model.change) * LANES_REACTION)
+    return Choice(["lanes"], run, task.chunk(seconds, 4 * lanes.WIDTH))
+
+
+def counted(run: Run) -> Run:
+    """A kernel that keeps no count of events, with the argument for it: completed trajectories are marked."""
+    return partial(_counted, run)
+
+
+def _counted(run: Run, *arguments: Any) -> None:
+    *others, fired = arguments
+    run(*others)
+    report, first = arguments[9], arguments[3]
+    fired[: len(fired) if report[0] == kernels.FINISHED else max(int(report[1]) - first, 0)] = UNCOUNTED
+
+
+def _in_numpy(
+    model: CompiledModel, times: Array, thetas: Array, starts: Counts, first: int, low: int, high: int, *rest: Any
+) -> None:
+    *others, fired = rest
+    lockstep.run(model, times, thetas, starts, first, (low, high), *others)
+    if others[3][0] == kernels.FINISHED:
+        fired[:] = UNCOUNTED
