@@ -48,8 +48,14 @@ FINE = 1e-7
 EQUAL = 1e-9
 """Relative difference at which moving quantities are equal, for triggers that ask for equality."""
 
+QUICK = 1e-9
+"""Share of the run within which a turn follows another without anything between."""
+
 CHATTER = 64
-"""Turns of a law's conditions, each within GRAIN of the run, after which it is said to slide along them."""
+"""Quick turns of the conditions of laws, one after another, after which only triggers are looked for."""
+
+ENDLESS = 2000
+"""Quick events, and steps without hearing to laws, after which the course is said to get no further."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,8 @@ class _Walk:
         self.atol = self._absolute()
         self.steps = 0
         self.fired: list[tuple[float, str]] = []
-        self.stopped, self.turns = -np.inf, 0  # the last turn of a law's condition, and how many in a row
-        self.deaf_until = -np.inf  # while laws slide along a condition, only triggers are looked for
+        self.stopped, self.turns = -np.inf, 0  # the last crossing, and how many quick ones in a row
+        self.deaf_until, self.deaf_steps = -np.inf, 0  # while a law turns to and fro, only triggers are looked for
 
     # from stop to stop -------------------------------------------------------------------------
 
@@ -157,9 +163,12 @@ class _Walk:
         cut = self.course.cuts.next_cut(self.theta, self.time)
         bound = min(cut, self.end)
         self.ceiling = bound - self._instant(bound) if cut <= self.end else np.inf
-        crossings = self.course.events_only if self.time < self.deaf_until else self.course.crossings
+        deaf = self.time < self.deaf_until
+        crossings = self.course.events_only if deaf else self.course.crossings
         modes = crossings.at(np.array([self._inside(self.time)]), self.state[:, None], self.theta)[0]
         for step in self._steps(bound):
+            if deaf:
+                self._count_deaf(step)
             when = crossings.first(step.path, step.begin, step.end, self.theta, modes)
             if when is not None:
                 self._stop(step, when, bound)
@@ -176,23 +185,34 @@ class _Walk:
         self.output.write(step, float(np.nextafter(when, -np.inf)), self.theta)
         self.time = min(when + self._instant(when), bound)
         self.state = step.path(np.array([self.time]))[:, 0]
-        if self._settle(self._inside(self.time)):
+        self.turns = self.turns + 1 if self.time - self.stopped < QUICK * self.last else 0
+        self.stopped = self.time
+        if self._settle(self._inside(self.time), when):
             self.output.rewrite(when * (1 - SHOWN), self.state, self.theta)
-            self.turns = 0
-        else:
-            self.turns = self.turns + 1 if self.time - self.stopped < GRAIN * self.last else 0
-            self.stopped = self.time
-            if self.turns > CHATTER:
-                self.deaf_until = self.time + GRAIN * self.last
+            if self.turns > ENDLESS:
+                reason = f"event {self.fired[-1][1]!r} happens again and again without end"
+                raise self._broken(reason, "let it change what it asks for by more", self.time, self.state)
+        elif self.turns > CHATTER:
+            self.deaf_until, self.deaf_steps = self.time + GRAIN * self.last, 0
         self.output.write_until(self.time, self.state, self.theta)
 
     def _pass(self, cut: float) -> None:
         """Beyond a cut: what is true only after it, as `time > 5`."""
         self.floor, self.ceiling = cut + self._instant(cut), np.inf
-        self._settle(self.floor)
+        self._settle(self.floor, cut)
 
-    def _settle(self, time: float) -> bool:
-        """Run the events that turned true; whether there were any."""
+    def _count_deaf(self, step: Step) -> None:
+        """Steps while a law turns to and fro: many of them mean that it slides along its condition."""
+        self.deaf_steps += 1
+        if step.end >= self.deaf_until:
+            self.deaf_until = -np.inf
+        elif self.deaf_steps > ENDLESS:
+            told = ", ".join(str(mode) for mode in self.course.crossings.modes)
+            reason = f"a law turns to and fro without end at a condition ({told})"
+            raise self._broken(reason, "make the law continuous there", step.begin, self.state)
+
+    def _settle(self, time: float, told: float | None = None) -> bool:
+        """Run the events that turned true; whether there were any. `told` is the time that is listed."""
         jumps = self.course.jumps
         if not jumps.model.network.events:
             return False
@@ -200,7 +220,7 @@ class _Walk:
         after, theta = jumps.settle(self.state_amounts, self.state_theta, self.held, time, ran=ran)
         if ran:
             self.theta, self.state = theta[0], self.equations.pack(after[0], theta[0])
-            self.fired += [(time, jumps.model.network.events[e].name) for e in ran]
+            self.fired += [(time if told is None else told, jumps.model.network.events[e].name) for e in ran]
         self.held = jumps.triggers(after, theta, time)
         return bool(ran)
 

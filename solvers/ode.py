@@ -23,6 +23,12 @@ SHRINK = 1 / 32
 MOST_SHRINKS = 10
 """Times that a step is tried again before the slope is said to be no number."""
 
+TINY = 64
+"""Steps of so many units in the last place of the time make no way;"""
+
+MOST_TINY = 300
+"""so many of them in a row are the end."""
+
 CAUTIOUS = 60
 """Steps after which shrunk steps may grow again."""
 
@@ -95,11 +101,14 @@ class Equation:
         kind: Any = LSODA if method == "LSODA" else Radau
         options = {"rtol": self.rtol, "atol": self.atol, "max_step": longest, "jac": self.jacobian}
         solver = kind(self._checked, begin, np.array(state), end, **options)
+        tiny = 0
         while solver.status == "running":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # LSODA says by a warning what its status says too
                 solver.step()
-            if solver.status == "failed" or not np.isfinite(solver.y).all():
+            failed = solver.status == "failed" or not np.isfinite(solver.y).all()
+            tiny = tiny + 1 if not failed and solver.t - solver.t_old < TINY * np.spacing(solver.t) else 0
+            if failed or tiny > MOST_TINY:
                 raise StuckError(float(solver.t), np.array(solver.y))
             yield Step(float(solver.t_old), float(solver.t), np.array(solver.y), solver.dense_output())
 

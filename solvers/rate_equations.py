@@ -199,7 +199,8 @@ class RateEquations:
 
 def derivative(expression: sympy.Expr, name: str) -> sympy.Expr | None:
     """The derivative by a model element, all of which are real; None where there is no closed form."""
-    real = {s: sympy.Dummy(s.name, real=True) for s in expression.free_symbols}
+    kinks = expression.has(sympy.Abs, sympy.sign, sympy.Min, sympy.Max)
+    real = {s: sympy.Dummy(s.name, real=True) for s in expression.free_symbols} if kinks else {}
     slope = sympy.diff(expression.xreplace(real), real.get(symbol(name), symbol(name)))
     slope = slope.xreplace({dummy: s for s, dummy in real.items()})
     if slope.has(sympy.Derivative, sympy.Subs, sympy.DiracDelta):
