@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Literal, overload
 
 from .errors import ModelError
 
 Severity = Literal["error", "warning", "note"]
+
+MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "KX101": "a reaction consumes reactants at a constant rate, also where there are none",
+        "KX102": "a power law for a reactant that is consumed twice or more: distinct molecules meet",
+        "KX103": "the net law of a reversible reaction: run as two channels, both shown",
+        "KX104": "a net law that cannot be split: an error for stochastic solvers",
+        "KX105": "stoichiometry that is fractional or varies: an error for stochastic solvers",
+        "KX106": "an initial count that is not whole: an error for stochastic solvers, unless `scale=` makes it whole",
+        "KX107": "amounts in moles: declared, an error for stochastic solvers; by Level 2's default, a warning",
+        "KX108": "a law that is positive with too few molecules: a run stops at such a firing",
+        "KX109": "a parameter that nothing uses",
+        "KX110": "a reaction that can never fire",
+        "KX111": "a species that no conservation law bounds",
+        "KX112": "a law that contains the time",
+        "KX113": "events",
+        "KX114": "a construct that only the mean field runs: rate rules, compartments whose size varies",
+    }
+)
+"""What each code says; codes never change their meaning."""
 
 
 @dataclass(frozen=True, slots=True)
