@@ -32,6 +32,9 @@ MANY = 16
 _SEEN: Counter[str] = Counter()
 """Rate vectors so far, by the fingerprint of their model; they choose how pilots run, not what they find."""
 
+TRIFLE = 3e6
+"""Additions (a few milliseconds) up to which uniformisation needs no rival: it keeps the digits of rare states."""
+
 SHORT = 20_000
 """Windows up to this size need no thread of their own to be interrupted in time."""
 
@@ -139,8 +142,8 @@ class Projector:
         """The laws at all times, and a bound on the error of the integration."""
         rate = float(rates.outflow.max(initial=0.0))
         terms = rates.grid.terms(rates, rate)
-        positive = self.positive or bool(rates.broken)
         tau, tolerance = rate * float(self.times[-1]), 0.05 * self.leak
+        positive = self.positive or bool(rates.broken) or tau * len(start) * terms.additions < TRIFLE
         products = tau if positive else min(tau, predicted(tau, 1e-3 * tolerance))
         if (work := products * len(start) * terms.additions) > self.max_work:
             raise TruncationError(
