@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from kinetix.expressions import TIME, names_in, symbol
+from kinetix.expressions import TIME, names_in, number, symbol
 from kinetix.findings import Finding
 from kinetix.network import Amount
 
@@ -105,7 +105,7 @@ def _told(reaction: str, factors: dict[str, str | None], shared: str | None) -> 
 def _times(amount: Amount, factor: float) -> Amount:
     if factor == 1:
         return amount
-    return amount * sympy.Float(factor) if isinstance(amount, sympy.Expr) else amount * factor
+    return amount * number(factor) if isinstance(amount, sympy.Expr) else amount * factor
 
 
 def _tidy(amount: Amount) -> Amount:

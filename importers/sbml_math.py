@@ -180,7 +180,9 @@ class MathReader:
     def _piecewise(self, node: Any, names: Mapping[str, Formula]) -> Formula:
         parts = [self._formula(child, names) for child in _children(node)]
         if len(parts) % 2 == 0:
-            raise UnsupportedFeature("a piecewise formula has no <otherwise>", mend="say what holds elsewhere")
+            if not parts or sympy.Or(*(p.condition for p in parts[1::2])) != sympy.true:
+                raise UnsupportedFeature("a piecewise formula has no <otherwise>", mend="say what holds elsewhere")
+            parts.pop()  # the last piece holds wherever the others do not
         if all(part.expression in (sympy.true, sympy.false) or part.expression.is_Boolean for part in parts[::2]):
             return combine(_choice, parts, conditions=True)
         values, conditions = [p.number for p in parts[::2]], [p.condition for p in parts[1::2]]
