@@ -21,6 +21,7 @@ from kinetix.compiler import CompiledModel
 from kinetix.errors import UnsupportedFeature
 
 from . import kernels, lanes, lockstep, tabled
+from .lane_source import WIDTH
 from .pilot import Estimate, estimate
 
 Array = NDArray[np.float64]
@@ -81,8 +82,10 @@ class Task:
         return min(wanted, max(-(-n // (2 * self.threads)), least)) if self.threads > 1 else wanted
 
 
-def choose(task: Task, engine: Engine) -> Choice:
+def choose(task: Task, engine: Engine | Choice) -> Choice:
     """The engine asked for, or the one that should be done first; UnsupportedFeature where it cannot run the model."""
+    if isinstance(engine, Choice):
+        return engine
     if engine == "numpy" or not len(task.model.change) or not kernels.have_numba():
         return _numpy(task)
     if engine == "lanes":
@@ -108,9 +111,7 @@ def _cheapest(task: Task, *, compiled: bool) -> Choice:
     offers = sorted(_offers(task, found, compiled=compiled), key=lambda offer: offer[0])
     for _, name in offers:
         try:
-            return {"numpy": _numpy, "tabled": partial(_tabled, found=found), "lanes": partial(_lanes, found=found)}[
-                name
-            ](task)
+            return _numpy(task) if name == "numpy" else _lanes(task, found) if name == "lanes" else _tabled(task, found)
         except UnsupportedFeature:
             continue
     return _own(task, compiled=compiled)
@@ -196,7 +197,7 @@ def _tabled(task: Task, found: Estimate | None) -> Choice:
 def _lanes(task: Task, found: Estimate) -> Choice:
     run = lanes.lane_kernel(task.model)
     seconds = found.events * (LANES_EVENT + len(task.model.change) * LANES_REACTION)
-    return Choice(["lanes"], run, task.chunk(seconds, 4 * lanes.WIDTH))
+    return Choice(["lanes"], run, task.chunk(seconds, 4 * WIDTH))
 
 
 def counted(run: Run) -> Run:

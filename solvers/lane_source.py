@@ -76,7 +76,7 @@ class Plan:
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return self.row("careful") // self.width + 1
+        return int(self.row("careful")) // self.width + 1
 
     @cached_property
     def expressions(self) -> tuple[list[tuple[str, str]], list[str]]:

@@ -15,6 +15,10 @@ from numba.extending import intrinsic
 # ruff: noqa: ARG001 - numba calls the functions below with all that it knows
 
 
+def _intrinsic(function: Any) -> Any:
+    return intrinsic(function)
+
+
 def part(function: Any) -> Any:
     """A part of the kernel, compiled into it."""
     return njit(nogil=True, error_model="numpy", forceinline=True)(function)
@@ -25,7 +29,7 @@ def called(function: Any) -> Any:
     return njit(nogil=True, error_model="numpy")(function)
 
 
-@intrinsic
+@_intrinsic
 def pointer(context: Any, array: Any) -> Any:
     """The address of the first entry of an array whose entries follow one another (C order)."""
     if array.layout != "C":
@@ -37,7 +41,7 @@ def pointer(context: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), build
 
 
-@intrinsic
+@_intrinsic
 def get(context: Any, start: Any, index: Any) -> Any:
     """The entry at `index` from a pointer on."""
 
@@ -47,7 +51,7 @@ def get(context: Any, start: Any, index: Any) -> Any:
     return start.dtype(start, types.int64), build
 
 
-@intrinsic
+@_intrinsic
 def put(context: Any, start: Any, index: Any, value: Any) -> Any:
     """Set the entry at `index` from a pointer on."""
 
@@ -58,7 +62,7 @@ def put(context: Any, start: Any, index: Any, value: Any) -> Any:
     return types.void(start, types.int64, start.dtype), build
 
 
-@intrinsic
+@_intrinsic
 def shift(context: Any, start: Any, distance: Any) -> Any:
     """The pointer `distance` entries further on."""
 

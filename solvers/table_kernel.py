@@ -24,7 +24,7 @@ PATH, OUTPUT, EVENTS, CODE, CHOSEN = range(5)
 LANES_AT_ONCE = 4
 INFINITY = np.inf
 
-PARTS = "9cd6ed8a0f7bfc12"
+PARTS = "e91bc9d007cfbbee"
 """Digest of the files that are compiled into this one: numba keeps compiled code until this very file changes."""
 
 
@@ -63,6 +63,20 @@ class Work(NamedTuple):
     rate: Any
     p: Any
     span: Any
+
+
+@part
+def work(m: Any, S: Any, P: Any, T: Any, f: Any, lanes: Any) -> Any:
+    """The `Work` on the tables m, with its lanes in the memory f and the stack behind them."""
+    R = m.rates.shape[0] - 1
+    A = max(1, -(-R // 64))
+    x = 73 * A
+    return Work(
+        m.more, m.general, pointer(m.species), pointer(m.lines), pointer(m.program),
+        pointer(m.rates), pointer(m.laws), pointer(m.changes), pointer(m.changed), pointer(m.change),
+        pointer(m.touches), pointer(m.touched), shift(f, lanes * (x + S + R + P + 2)), S, R, P, T, A,
+        64 * A, 72 * A, x, x + S, x + S + R, x + S + R + P + 2,
+    )  # fmt: skip
 
 
 @part
@@ -276,17 +290,9 @@ def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and m
 
     `floats`, `whole`, `words` are working memory for `LANES_AT_ONCE` lanes (see `tabled`).
     """
-    n, S, R, P = starts.shape[0], starts.shape[1], m.rates.shape[0] - 1, thetas.shape[1]
-    A = max(1, -(-R // 64))
+    n, S, P = starts.shape[0], starts.shape[1], thetas.shape[1]
     f, k, g = pointer(floats), pointer(whole), pointer(words)
-    x = 73 * A
-    w = Work(
-        m.more, m.general, pointer(m.species), pointer(m.lines), pointer(m.program),
-        pointer(m.rates), pointer(m.laws), pointer(m.changes), pointer(m.changed), pointer(m.change),
-        pointer(m.touches), pointer(m.touched), shift(f, LANES_AT_ONCE * (x + S + R + P + 2)),
-        S, R, P, times.shape[0], A,
-        64 * A, 72 * A, x, x + S, x + S + R, x + S + R + P + 2,
-    )  # fmt: skip
+    w = work(m, S, P, times.shape[0], f, LANES_AT_ONCE)
     taken, limit, active, looks = 0, n, min(n, LANES_AT_ONCE), 0
     report[0] = FINISHED
     for i in range(active):
