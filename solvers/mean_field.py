@@ -71,9 +71,9 @@ def start_of(law: Distribution) -> Array:
 
 def require_tolerances(solver: str, rtol: float, atol: float | None, max_steps: int) -> None:
     """Refuse tolerances and budgets that no integrator can work with."""
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is not None and not (isinstance(value, int | float | np.number) and 0 < value < 1):
-            raise SettingError(f"{name} is {value!r}", place=solver, mend="give a number between 0 and 1, as 1e-9")
+    for name, value, most in (("rtol", rtol, 1.0), ("atol", atol, np.inf)):
+        if value is not None and not (isinstance(value, int | float | np.number) and 0 < value < most):
+            raise SettingError(f"{name} is {value!r}", place=solver, mend="give a small number > 0, as 1e-9")
     if rtol < 1e-13:
         raise SettingError(f"rtol is {rtol!r}, finer than doubles", place=solver, mend="give 1e-13 or more")
     if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 1:

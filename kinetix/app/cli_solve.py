@@ -36,7 +36,8 @@ def solve(
 ) -> Outcome:
     """Solve a model: how the counts are distributed at given times.
 
-    Any setting of the solver is an option, as --paths 10000 (`kinetix solvers` lists them).
+    Any setting of the solver is an option, as --paths 10000 (`kinetix solvers` lists them). A .csv has the
+    columns time, X-mean ..., X-sd ...; where a solver states no sd (mean-field), its cells are empty.
     """
     from .choice import is_folder, solver_of
     from .files import require_writable
@@ -105,7 +106,10 @@ def write_solution(solution: Solution, path: Path, species: str | None = None) -
 
 
 def csv_text(solution: Solution) -> str:
-    """Means and standard deviations in the layout of the SBML stochastic test suite."""
+    """Means and standard deviations in the layout of the SBML stochastic test suite.
+
+    An sd that the answer does not state (the mean field's) is an empty cell.
+    """
     import csv
     import io
 
@@ -115,20 +119,22 @@ def csv_text(solution: Solution) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["time", *(f"{s}-mean" for s in solution.species), *(f"{s}-sd" for s in solution.species)])
     rows = np.column_stack([solution.times, solution.mean(), solution.std()])
-    writer.writerows([[repr(float(v)) for v in row] for row in rows])
+    writer.writerows([["" if np.isnan(v) else repr(float(v)) for v in row] for row in rows])
     return text.getvalue()
 
 
 def _solved(solution: Solution, output: Path | None) -> tuple[str, dict[str, Any]]:
+    import numpy as np
+
     mean, sd, meta = solution.mean(), solution.std(), solution.meta
     network = solution.model.network
-    last = "\n".join(
-        f"  {name} {m:.6g} ± {s:.4g}" for name, m, s in zip(solution.species, mean[-1], sd[-1], strict=True)
-    )
+    shown = zip(solution.species, mean[-1], sd[-1], strict=True)
+    last = "\n".join(f"  {name} {m:.6g}" + ("" if np.isnan(s) else f" ± {s:.4g}") for name, m, s in shown)
+    what = "mean ± sd" if np.isfinite(sd).all() else "mean (no sd is stated)"
     error = "no proven bound" if solution.error is None else f"total variation error <= {solution.error:.2g}"
     text = (
         f"{network.name} by {meta['solver']}: {len(solution.times)} times, {error}, "
-        f"{meta['cpu_seconds']:.2f} s of CPU, seed {meta['seed']}\nmean ± sd at t = {solution.times[-1]:g}\n{last}"
+        f"{meta['cpu_seconds']:.2f} s of CPU, seed {meta['seed']}\n{what} at t = {solution.times[-1]:g}\n{last}"
     )
     if output is not None:
         text += f"\nwrote {output}"

@@ -168,49 +168,63 @@ def study_page(study: Study) -> Page:
     network = study.problem.model.network
     rows = study.rows()
     head = ["solver", "time", "Hellinger, joint", "sampling floor", "total variation", "worst marginal", "of"]
+    head += ["worst mean", "of"]
+    measured = [name for name in study.others if study.measured(name)]
     body = [
-        (
-            r["solver"],
-            r["time"],
-            r["hellinger"],
-            "none: states its law" if r["floor"] is None else f"{r['floor']:.4g}",
-            r["total_variation"],
-            r["worst_marginal_hellinger"],
-            r["worst_species"],
-        )
-        for r in rows
+        (*_distances_told(row, row["solver"] in measured), row["worst_mean_gap"], row["worst_mean"]) for row in rows
     ]
     times = study.problem.times
-    values = {name: study.joint(name)[:, 0] for name in study.others}
-    floors = {name: floor for name in study.others if (floor := study.floor(name)) is not None}
+    values = {name: study.joint(name)[:, 0] for name in measured}
+    floors = {name: floor for name in measured if (floor := study.floor(name)) is not None}
     seconds = [
         (name, value, "not proven" if (e := study.solutions[name].error) is None else f"{e:.2g}")
         for name, value in study.seconds().items()
     ]
-    blocks = (
-        prose(
-            f"Distances of the stated laws to those of {study.reference}. A histogram of draws lies at its sampling "
-            "floor even when every draw is exact."
+    text = (
+        f"Distances of the stated laws to those of {study.reference}. A histogram of draws lies at its sampling "
+        "floor even when every draw is exact. Differences of means are shares of the largest mean over time."
+    )
+    if len(measured) < len(study.others):
+        text += " Answers in moments alone state no probabilities; only their means are compared."
+    blocks = [
+        prose(text),
+        *(
+            [picture(figures.distances(measured, times, values, floors), "Hellinger distance by time")]
+            if measured
+            else []
         ),
-        picture(figures.distances(study.others, times, values, floors), "Hellinger distance by time"),
         table(head, body),
         table(["solver", "CPU seconds", "bound on its total variation"], seconds),
-    )
-    worst = max(rows, key=lambda r: float(r["hellinger"]))
-    cards = (
-        Card(
-            f"{worst['hellinger']:.3g}", f"largest joint Hellinger distance ({worst['solver']}, t = {worst['time']:g})"
-        ),
-        Card(study.reference, "the reference"),
-    )
+    ]
+    cards = [_worst(rows), Card(study.reference, "the reference")]
     facts = {"seed": study.seed, "model fingerprint": network.fingerprint}
     return Page(
         f"Solvers compared: {network.name}",
         f"{', '.join(study.solutions)} at {len(times)} times",
-        cards,
-        (Section("Distances", blocks), model_section(network), reproduce_section((), facts)),
+        tuple(cards),
+        (Section("Distances", tuple(blocks)), model_section(network), reproduce_section((), facts)),
         FOOTER,
     )
+
+
+def _distances_told(row: Mapping[str, Any], measured: bool) -> tuple[Any, ...]:
+    """The first cells of a row of a study."""
+    if not measured:
+        return row["solver"], row["time"], *["not stated"] * 4, "-"
+    floor = "none: states its law" if row["floor"] is None else f"{row['floor']:.4g}"
+    distances = (row["hellinger"], floor, row["total_variation"], row["worst_marginal_hellinger"])
+    return row["solver"], row["time"], *distances, row["worst_species"]
+
+
+def _worst(rows: Sequence[Mapping[str, Any]]) -> Card:
+    """The largest distance of a study, or the largest difference of means where there is no distance."""
+    stated = [row for row in rows if row["hellinger"] is not None]
+    if not stated:
+        row = max(rows, key=lambda r: float(r["worst_mean_gap"]))
+        text = f"largest difference of means ({row['solver']}, {row['worst_mean']}, t = {row['time']:g})"
+        return Card(f"{row['worst_mean_gap']:.3g}", text)
+    row = max(stated, key=lambda r: float(r["hellinger"]))
+    return Card(f"{row['hellinger']:.3g}", f"largest joint Hellinger distance ({row['solver']}, t = {row['time']:g})")
 
 
 def _kind(net: Any) -> str:

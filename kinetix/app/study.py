@@ -1,7 +1,8 @@
 """The same question put to several solvers: distances to a reference, seconds, and the floor of sampling.
 
 A histogram of n draws lies away from its own law too: its expected Hellinger distance is the
-floor, without which a distance of a sampling solver means nothing.
+floor, without which a distance of a sampling solver means nothing. Solvers that state moments alone
+have no distance; their means are compared, as those of all others are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
+from kinetix.distribution import Distribution, Moments, PointMass, Sampled, Tabulated
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.network import require_known
 from kinetix.problem import Problem
@@ -24,6 +25,9 @@ from kinetix.solution import Solution
 from kinetix.solver import Solver
 
 Array = NDArray[np.float64]
+
+DISTANCES = ("hellinger", "floor", "total_variation", "worst_species", "worst_marginal_hellinger")
+"""What a row says of a solver that states probabilities."""
 
 SMALL = 40.0
 """Expected counts below which the square root is averaged over the Poisson law itself."""
@@ -61,6 +65,20 @@ class Study:
         """The solvers that are measured."""
         return tuple(name for name in self.solutions if name != self.reference)
 
+    def measured(self, name: str) -> bool:
+        """Whether the solver has distances: it and the reference state probabilities, not moments alone."""
+        both = (*self.solutions[name].laws, *self.solutions[self.reference].laws)
+        return not any(isinstance(law, Moments) for law in both)
+
+    def mean_gaps(self, name: str) -> Array:
+        """Differences of means from the reference's, as shares of its largest mean over time: [T, S].
+
+        Of a species that is never there in the reference, the difference itself.
+        """
+        means, reference = self.solutions[name].mean(), self.solutions[self.reference].mean()
+        largest = np.abs(reference).max(axis=0)
+        return np.asarray(np.abs(means - reference) / np.where(largest > 0, largest, 1.0))
+
     def joint(self, name: str) -> Array:
         """Hellinger distance and total variation of the joint law at every time: [T, 2]."""
         pairs = zip(self.solutions[self.reference].laws, self.solutions[name].laws, strict=True)
@@ -75,29 +93,39 @@ class Study:
     def floor(self, name: str) -> Array | None:
         """What exact draws, as many as `name` made, would score on average: [T]; None for solvers that state laws."""
         paths = self.solutions[name].trajectories
-        if paths is None:
+        if paths is None or not self.measured(name):
             return None
         return np.array([sampling_floor(_table(law)[1], len(paths)) for law in self.solutions[self.reference].laws])
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a solver and time, the worst marginal named."""
+        """One row a solver and time, the worst marginal and mean named; None where a distance is not stated."""
         result = []
         for name in self.others:
-            joint, floor = self.joint(name), self.floor(name)
-            each = {s: self.marginal(name, s) for s in self.solutions[name].species}
+            gaps, names = self.mean_gaps(name), self.solutions[name].species
+            stated = self._distances(name) if self.measured(name) else None
             for k, time in enumerate(self.problem.times):
-                worst = max(each, key=lambda s: float(each[s][k, 0]))
+                worst = int(np.argmax(gaps[k]))
                 result.append(
                     {
                         "solver": name,
                         "time": float(time),
-                        "hellinger": float(joint[k, 0]),
-                        "floor": None if floor is None else float(floor[k]),
-                        "total_variation": float(joint[k, 1]),
-                        "worst_species": worst,
-                        "worst_marginal_hellinger": float(each[worst][k, 0]),
+                        **(dict.fromkeys(DISTANCES) if stated is None else stated[k]),
+                        "worst_mean": names[worst],
+                        "worst_mean_gap": float(gaps[k, worst]),
                     }
                 )
+        return result
+
+    def _distances(self, name: str) -> list[dict[str, Any]]:
+        """What a solver that states probabilities is measured by, one entry a time."""
+        joint, floor = self.joint(name), self.floor(name)
+        each = {s: self.marginal(name, s) for s in self.solutions[name].species}
+        result = []
+        for k in range(len(self.problem.times)):
+            worst = max(each, key=lambda s: float(each[s][k, 0]))
+            floor_here = None if floor is None else float(floor[k])
+            row = (float(joint[k, 0]), floor_here, float(joint[k, 1]), worst, float(each[worst][k, 0]))
+            result.append(dict(zip(DISTANCES, row, strict=True)))
         return result
 
     def seconds(self) -> dict[str, float]:
@@ -107,13 +135,18 @@ class Study:
     def table(self) -> str:
         """The study as text."""
         head = f"{'solver':<14}{'time':>10}{'H joint':>11}{'floor':>11}{'TV joint':>11}{'worst H':>11}  species"
+        head += f"{'worst mean':>20}"
         lines = [f"distances to {self.reference}, seed {self.seed}", head]
         for row in self.rows():
-            floor = "-" if row["floor"] is None else f"{row['floor']:.2e}"
+            numbers = (row[key] for key in ("hellinger", "floor", "total_variation", "worst_marginal_hellinger"))
+            told = "".join("          -" if value is None else f"{value:>11.2e}" for value in numbers)
+            mean = f"{row['worst_mean_gap']:.2e} {row['worst_mean']}"
+            lines.append(f"{row['solver']:<14}{row['time']:>10g}{told}  {row['worst_species'] or '-':<7}{mean:>20}")
+        if not all(self.measured(name) for name in self.others):
             lines.append(
-                f"{row['solver']:<14}{row['time']:>10g}{row['hellinger']:>11.2e}{floor:>11}"
-                f"{row['total_variation']:>11.2e}{row['worst_marginal_hellinger']:>11.2e}  {row['worst_species']}"
+                "- not stated: an answer in moments alone has no probabilities to measure, its means are compared"
             )
+        lines.append(f"worst mean: the largest difference of means, as a share of the largest mean of {self.reference}")
         seconds = ", ".join(f"{name} {value:.3g}" for name, value in self.seconds().items())
         return "\n".join([*lines, f"CPU seconds: {seconds}"])
 

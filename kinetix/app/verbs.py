@@ -98,7 +98,7 @@ def infer(
     if not hasattr(data, "times"):
         mend = "read a table with Observations.read_csv(path)"
         raise SettingError(f"{type(data).__name__} is not Observations", place="data", mend=mend)
-    number, weigher = seed_of(seed), solver_of(likelihood)
+    number, weigher = seed_of(seed), require_probabilities(solver_of(likelihood))
     require_arguments(sampling.infer, settings, place="infer")
     judge = judge_of(exact, weigher)
     posterior: Posterior = sampling.infer(
@@ -113,11 +113,22 @@ def infer(
     return posterior.with_meta(seed=number)
 
 
+def require_probabilities(solver: Solver) -> Solver:
+    """The solver, refused by name where it states moments alone: those weigh no counts."""
+    from kinetix.solvers.catalogue import CATALOGUE, OfMoments
+
+    for name, entry in CATALOGUE.items():
+        if type(solver) is type(entry.solver) and isinstance(entry.promise, OfMoments):
+            reason = f"{name} states moments, no probabilities, and cannot weigh counts"
+            raise SettingError(reason, place="likelihood", mend="use fsp, or a trained net")
+    return solver
+
+
 def judge_of(exact: Solver | str | None, weigher: Solver) -> Solver | None:
     """The exact solver that a likelihood is held against: see `infer`."""
     if exact == "auto":
         return solver_of("fsp") if hasattr(weigher, "box") else None
-    return None if exact is None else solver_of(exact)
+    return None if exact is None else require_probabilities(solver_of(exact))
 
 
 def compare(
