@@ -1,7 +1,7 @@
 """What the names of a text in the reaction language mean, and what they are worth at the start.
 
-A rule (:=) is written out in laws. A name that stands before a species as its amount is a number, or the
-expression of its rule, wherever it occurs; only where an event or a rate rule changes it is it a parameter.
+A rule (:=) is written out in laws. A name that stands before a species as its amount is no parameter,
+its value is a rule of the network; where an event or a rate rule changes it, it is a constant.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import sympy
 from lark import Token, Tree
@@ -48,7 +48,7 @@ class Meaning:
                 self._places |= {str(member.name): place for member in reaction.members}
         self.varying = draft.rules.keys() | draft.rates.keys() | draft.set_by_events.keys()
         self.boundary = draft.boundary | ((draft.fixed | draft.rates.keys()) & draft.species.keys())
-        self.amounts = frozenset(draft.multiples.keys() - draft.rates.keys() - draft.set_by_events.keys())
+        self.amounts = frozenset(draft.multiples.keys() - self.varying)
 
     # what is what ----------------------------------------------------------------------------
 
@@ -62,16 +62,18 @@ class Meaning:
         """The names that are neither species nor compartments, defined by no rule and no mere amounts."""
         draft = self.draft
         names = dict.fromkeys((*draft.values, *draft.declared, *draft.rates))
-        others = {*draft.species, *draft.rules, *self.compartments, *self.amounts}
+        others = {*draft.species, *draft.rules, *self.compartments, *draft.multiples}
         return [name for name in names if name not in others]
 
     @property
-    def constants(self) -> dict[str, str]:
-        """Compartments and boundary species in the order of the text, by their kind."""
+    def constants(self) -> dict[str, Literal["boundary", "compartment", "parameter"]]:
+        """Compartments, boundary species and amounts that change, in the order of the text, by their kind."""
         fixed = {s: token for s, token in self.draft.species.items() if s in self.boundary}
-        places = {n: token for n, token in {**self.compartments, **fixed}.items() if n not in self.draft.rules}
+        moving = {n: token for n, token in self.draft.multiples.items() if n in self.varying}
+        listed = {**self.compartments, **fixed, **moving}
+        places = {n: token for n, token in listed.items() if n not in self.draft.rules}
         in_order = sorted(places, key=lambda n: (places[n].line or 0, places[n].column or 0))
-        return {name: "boundary" if name in fixed else "compartment" for name in in_order}
+        return {n: "boundary" if n in fixed else "parameter" if n in moving else "compartment" for n in in_order}
 
     def home(self, name: str) -> str | None:
         """The compartment of a species, where the text names one."""
@@ -107,7 +109,7 @@ class Meaning:
         """A name in a rule: the symbol of any element."""
         if token.type == "_TIME":
             return Term(TIME)
-        if token in self.amounts and token not in self.draft.rules:
+        if token in self.amounts:
             value = self.value(str(token))
             return Term(number(value), value)
         if token in self.known:
@@ -190,10 +192,8 @@ class Meaning:
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        """The rules (:=) in the order of the text, in terms of any other names; mere amounts are written out."""
-        inner = {symbol(n): self._written_out[n] for n in self.amounts if n in self.draft.rules}
-        kept = {name: rule for name, rule in self._rules.items() if name not in self.amounts}
-        return {n: self.sound(self.draft.rules[n][1], rule.xreplace(inner)) for n, rule in kept.items()}
+        """The rules (:=) in the order of the text, in terms of any other names, and amounts that have names."""
+        return {**self._rules, **{name: number(self.value(name)) for name in sorted(self.amounts)}}
 
     @cached_property
     def _rules(self) -> dict[str, Any]:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import count
-
-import sympy
 
 from kinetix.errors import UnsupportedFeature
 from kinetix.events import Event
 from kinetix.network import Amount, Reaction, ReactionNetwork, Species, Stoichiometry
 
+from .amount_names import AmountNames, amount_names
 from .dsl_formula import FormulaWriter
 from .dsl_words import WORDS
 
@@ -30,16 +27,16 @@ def to_text(network: ReactionNetwork) -> str:
     reactions = _renamed([reaction.name for reaction in network.reactions])
     events = _renamed([event.name for event in network.events])
     formulas = FormulaWriter(names, network.theta_names)
-    sides = _Sides(names, formulas, {*names.values(), *reactions.values(), *events.values()})
-    written = [_reaction(reaction, reactions[reaction.name], sides) for reaction in network.reactions]
+    taken = {*names, *names.values(), *reactions.values(), *events.values()}
+    amounts = amount_names(network, taken, once=False)
     sections = [
         _constants(network, names),
         [_species(species, network, names) for species in network.species],
         [f"{names[p.name]} = {_number(p.value)}" for p in network.parameters],
         [f"{_variable(name, network, names)} := {formulas.text(rule)}" for name, rule in network.variables.items()],
         [f"{names[name]}' = {formulas.text(slope)}" for name, slope in network.rate_rules.items()],
-        written,
-        [f"{name} := {rule}" for name, rule in sides.rules.items()],
+        [_reaction(reaction, reactions[reaction.name], amounts, names, formulas) for reaction in network.reactions],
+        [f"{name} := {formulas.text(rule)}" for name, rule in amounts.rules.items()],
         [_event(event, events[event.name], names, formulas) for event in network.events],
     ]
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
@@ -128,31 +125,22 @@ def _variable(name: str, network: ReactionNetwork, names: Mapping[str, str]) -> 
 # reactions and events ------------------------------------------------------------------------------
 
 
-@dataclass
-class _Sides:
-    """Writes the sides of reactions; amounts that vary get a name each, and a rule in `rules`."""
-
-    names: Mapping[str, str]
-    formulas: FormulaWriter
-    taken: set[str]
-    rules: dict[str, str] = field(default_factory=dict)
-
-    def text(self, counts: Stoichiometry) -> str:
-        """One side, as 2 X + 1.5 Y + n Z."""
-        return " + ".join(self._member(self.names[species], amount) for species, amount in counts.items())
-
-    def _member(self, species: str, amount: Amount) -> str:
-        if not isinstance(amount, sympy.Expr):
-            return species if amount == 1 else f"{_number(amount)} {species}"
-        number = next(i for i in count(1) if f"n{i}" not in self.taken)
-        self.taken.add(f"n{number}")
-        self.rules[f"n{number}"] = self.formulas.text(amount)
-        return f"n{number} {species}"
+def _side(place: tuple[str, str], counts: Stoichiometry, amounts: AmountNames, names: Mapping[str, str]) -> str:
+    """One side, as 2 X + 1.5 Y + n Z."""
+    parts = []
+    for species, amount in counts.items():
+        name = amounts.names.get((*place, species))
+        number = f"{names.get(name, name)} " if name is not None else "" if amount == 1 else f"{_number(amount)} "
+        parts.append(f"{number}{names[species]}")
+    return " + ".join(parts)
 
 
-def _reaction(reaction: Reaction, name: str, sides: _Sides) -> str:
-    arrow = f"{sides.text(reaction.reactants)} -> {sides.text(reaction.products)}".lstrip()
-    return f"{name}: {arrow}; {sides.formulas.text(reaction.propensity)}"
+def _reaction(
+    reaction: Reaction, name: str, amounts: AmountNames, names: Mapping[str, str], formulas: FormulaWriter
+) -> str:
+    left = _side((reaction.name, "reactants"), reaction.reactants, amounts, names)
+    right = _side((reaction.name, "products"), reaction.products, amounts, names)
+    return f"{name}: {f'{left} -> {right}'.lstrip()}; {formulas.text(reaction.propensity)}"
 
 
 def _event(event: Event, name: str, names: Mapping[str, str], formulas: FormulaWriter) -> str:
@@ -163,7 +151,7 @@ def _event(event: Event, name: str, names: Mapping[str, str], formulas: FormulaW
     return f"{name}: at ({formulas.text(event.trigger)}){''.join(options)}: {assigned or ';'}"
 
 
-def _number(value: float) -> str:
+def _number(value: Amount) -> str:
     """A value so that reading it gives the same double."""
     double = float(value)
     whole = double.is_integer() and abs(double) < 2**53 and (double != 0 or str(double) == "0.0")

@@ -342,7 +342,9 @@ def _amounts(side: Stoichiometry) -> dict[str, Amount]:
         amount: Amount = given
         if isinstance(amount, sympy.Expr) and amount.is_number and amount.is_real:
             amount = float(amount)
-        if not isinstance(amount, sympy.Expr):
+        if isinstance(amount, sympy.Expr):
+            amount = tidy(amount)
+        else:
             amount = int(amount) if math.isfinite(amount) and amount == int(amount) else float(amount)
         result[name] = amount
     return result

@@ -7,6 +7,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from kinetix.errors import ModelError
+from kinetix.events import Event
 from kinetix.expressions import TIME, number, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 
@@ -103,33 +104,81 @@ def expressions(names: list[str], *, most: int = 12) -> st.SearchStrategy[sympy.
     return st.recursive(leaves, larger, max_leaves=most)
 
 
+AMOUNTS = st.sampled_from([0.5, 1.5, 1 / 3, 0.1, 2.25, 1e-3])
+
+
 @st.composite
-def networks(draw: st.DrawFn, *, compartments: bool = True) -> ReactionNetwork:
-    """A network with up to three species, constants of each kind, rules and reactions."""
-    names = draw(st.lists(st.sampled_from(WORDS), min_size=6, max_size=11, unique_by=lambda n: n.rstrip("_")))
+def networks(draw: st.DrawFn, *, varying: bool = False) -> ReactionNetwork:
+    """A network with up to three species, constants of each kind, rules and reactions.
+
+    `varying` ones may also have events, rate rules, species in compartments that vary, and amounts
+    that are no whole numbers.
+    """
+    names = draw(st.lists(st.sampled_from(WORDS), min_size=7, max_size=12, unique_by=lambda n: n.rstrip("_")))
     species, (k, q), rest = names[:3], names[3:5], names[5:]
-    home = rest.pop() if compartments and len(rest) > 1 and draw(st.booleans()) else None
-    boundary = rest.pop() if len(rest) > 1 and draw(st.booleans()) else None
-    rule = rest.pop() if len(rest) > 1 and draw(st.booleans()) else None
+    home, boundary, rule = (rest.pop() if rest and draw(st.booleans()) else None for _ in range(3))
     constants = [Parameter(home, draw(doubles), "compartment")] if home else []
     constants += [Parameter(boundary, float(draw(st.integers(0, 50))), "boundary")] if boundary else []
+    parameters = [Parameter(k, draw(doubles)), Parameter(q, -draw(doubles))]
     usable = [*species, k, q, *(c.name for c in constants)]
-    counts = st.dictionaries(st.sampled_from(species), st.integers(1, 3), max_size=3)
+    changes = draw(_changes(usable, species, [*constants, *parameters])) if varying else {}
     labels = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3, unique_by=lambda n: n.rstrip("_")))
+    uncounted = [n for n in (boundary, rule) if n and n != home and draw(st.booleans())] if home else []
+    formula = draw(expressions(usable)) if rule else None
+    amounts = st.integers(1, 3) | (st.integers(1, 3) | AMOUNTS if varying else st.nothing())
+    if k in changes.get("rate_rules", {}):
+        amounts |= st.just(symbol(k))
+    if varying and rule not in {*uncounted, None} and {symbol(n) for n in species} & formula.free_symbols:
+        amounts |= st.just(formula)
+    counts = st.dictionaries(st.sampled_from(species), amounts, max_size=3)
+    sides = [(draw(counts), draw(counts)) for _ in labels]
+    found = [a for side in sides for half in side for a in half.values() if isinstance(a, sympy.Expr)]
+    moved = [parameters.pop(0)] if symbol(k) in found else []  # an amount that changes is no parameter
+    assume(len(set(found)) == len(found))  # SBML has another id for each, and so another rule
     try:
         network = ReactionNetwork(
             [Species(n, draw(st.integers(0, 10**6)), home if draw(st.booleans()) else None) for n in species],
-            [Parameter(k, draw(doubles)), Parameter(q, -draw(doubles))],
-            [Reaction(label, draw(counts), draw(counts), draw(expressions(usable))) for label in labels],
+            parameters,
+            [Reaction(label, *both, draw(expressions(usable))) for label, both in zip(labels, sides, strict=True)],
             name=draw(st.sampled_from(["model", "zoo", "my_model", "end", "M 1", "2nd"])),
-            constants=constants,
-            variables={rule: draw(expressions(usable))} if rule else {},
+            constants=[*constants, *moved],
+            variables={rule: formula} if rule else {},
+            homes=dict.fromkeys(uncounted, home) if home else {},
+            **changes,
         )
     except (ModelError, TypeError, ValueError):
         assume(False)
         raise
-    formulas = [*network.propensities, *network.variables.values()]
-    assume(not any(f.has(sympy.zoo, sympy.oo, -sympy.oo, sympy.nan, sympy.I) for f in formulas))
-    assume(all(1e-300 < abs(x) < 1e300 for f in formulas for x in f.atoms(sympy.Float)))
-    assume(all(abs(x) < 2**31 for f in formulas for x in f.atoms(sympy.Integer)))
+    assume(_sound(network))
     return network
+
+
+@st.composite
+def _changes(draw: st.DrawFn, usable: list[str], species: list[str], settable: list[Parameter]) -> dict[str, object]:
+    """Events and rate rules over the names, as arguments of ReactionNetwork."""
+    names = [p.name for p in settable]
+    labels = draw(st.lists(st.sampled_from(WORDS), max_size=2, unique_by=lambda n: n.rstrip("_")))
+    values = st.dictionaries(st.sampled_from([*species, *names]), expressions(usable, most=5), min_size=1, max_size=2)
+    leaves = st.sampled_from([*map(symbol, usable), TIME]) | numbers
+    triggers = _conditions(leaves).filter(lambda c: c not in (sympy.true, sympy.false))
+    try:
+        events = [
+            Event(label, draw(triggers), draw(values), draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
+            for label in labels
+        ]
+    except (ModelError, TypeError, ValueError):
+        assume(False)
+        raise
+    rates = st.dictionaries(st.sampled_from(names), expressions(usable, most=5), max_size=2)
+    return {"events": events, "rate_rules": draw(rates)}
+
+
+def _sound(network: ReactionNetwork) -> bool:
+    """Whether every number in the network is a double of moderate size."""
+    formulas = [*network.propensities, *network.variables.values(), *network.rate_rules.values()]
+    formulas += [e for event in network.events for e in event.expressions]
+    return (
+        not any(f.has(sympy.zoo, sympy.oo, -sympy.oo, sympy.nan, sympy.I) for f in formulas)
+        and all(1e-300 < abs(x) < 1e300 for f in formulas for x in f.atoms(sympy.Float))
+        and all(abs(x) < 2**31 for f in formulas for x in f.atoms(sympy.Integer))
+    )

@@ -259,14 +259,15 @@ def test_rate_rules_and_their_kinds() -> None:
 
 
 def test_amounts_that_are_no_whole_numbers() -> None:
-    """Amounts by name are numbers where nothing changes them, and then no parameters."""
+    """Amounts by name are rules, or numbers, where nothing changes them, and then no parameters."""
     reactions = "a: 1.5 X -> n Y + X; k*n\nb: X -> m Y; k\nc: X -> q Y + q $W; k\n"
     network = parse(START + reactions + "n = 0.5; W = 7; m := n*k; q = 1\nat (X > 5): q = 2")
     assert [dict(r.reactants) for r in network.reactions[:2]] == [{"X": 1.5}, {"X": 1}]
     assert [dict(r.products) for r in network.reactions] == [{"X": 1, "Y": 0.5}, {"Y": 0.5 * K}, {"Y": symbol("q")}]
     assert network.reactions[0].propensity == 0.5 * K
     assert network.theta_names == ("k", "q", "W")
-    assert dict(network.variables) == {}
+    assert network.constants[0].kind == "parameter"
+    assert dict(network.variables) == {"m": 0.5 * K, "n": 0.5}
     assert parse(network.to_text()).fingerprint == network.fingerprint
     assert {"KX105"} <= set(network.check().codes)
 

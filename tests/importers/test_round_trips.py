@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kinetix as kx
+from kinetix.events import Event
 from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
+from tests.exact import ROOT
 from tests.importers.random_networks import WORDS, networks
 
 UNHURRIED = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -29,24 +31,58 @@ def decay(name: str, law: sympy.Expr, value: float = 2.0, start: int = 3) -> Rea
     return ReactionNetwork([Species(name, start)], [Parameter("k", value)], [Reaction("r", {name: 1}, {}, law)])
 
 
-@UNHURRIED
-@given(networks())
-def test_the_reaction_language(network: ReactionNetwork) -> None:
-    """Mutant seen to fail: numbers in 15 digits."""
+def same_in_the_language(network: ReactionNetwork) -> None:
     again = kx.parse(network.to_text())
     assert again.fingerprint == network.fingerprint
+    plain = {a.rstrip("_"): b.rstrip("_") for a, b in network.homes.items()}
+    assert {a.rstrip("_"): b.rstrip("_") for a, b in again.homes.items()} == plain
     assert again.to_text() == kx.parse(again.to_text()).to_text()
 
 
-@UNHURRIED
-@given(networks())
-def test_sbml(network: ReactionNetwork) -> None:
-    """Mutants seen to fail: numbers in 15 digits; ceiling for floor in Mod; a quotient upside down."""
+def same_in_sbml(network: ReactionNetwork) -> None:
     again = through_sbml(network)
     assert again.fingerprint == network.fingerprint
     assert again.species_names == network.species_names
+    assert again.homes == network.homes
     assert [r.name for r in again.reactions] == [r.name for r in network.reactions]
+    assert [e.name.rstrip("_") for e in again.events] == [e.name.rstrip("_") for e in network.events]
     assert not again.report
+
+
+@UNHURRIED
+@given(networks())
+def test_networks_of_reactions(network: ReactionNetwork) -> None:
+    """Mutants seen to fail: numbers in 15 digits; ceiling for floor in Mod; a quotient upside down."""
+    same_in_the_language(network)
+    same_in_sbml(network)
+
+
+@UNHURRIED
+@given(networks(varying=True))
+def test_networks_with_events_and_rates(network: ReactionNetwork) -> None:
+    """Mutants seen to fail: && within || without parentheses; the trigger's initial value taken for at_start."""
+    same_in_the_language(network)
+    same_in_sbml(network)
+
+
+@pytest.mark.slow
+@settings(UNHURRIED, max_examples=500)
+@given(networks(varying=True))
+def test_all_round_trips(network: ReactionNetwork) -> None:
+    """The language, SBML, and from each to the other and back."""
+    same_in_the_language(network)
+    same_in_sbml(network)
+    there = through_sbml(kx.parse(network.to_text()))
+    assert kx.parse(there.to_text()).fingerprint == network.fingerprint
+    assert through_sbml(there).fingerprint == network.fingerprint
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "models").glob("*.*t")), ids=lambda p: p.name)
+def test_the_zoo_goes_both_ways(path: Path) -> None:
+    network = kx.load(path)
+    same_in_the_language(network)
+    same_in_sbml(network)
+    assert kx.load(path.with_suffix(".xml")).fingerprint == network.fingerprint
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -66,7 +102,7 @@ def test_every_word_can_be_a_name(name: str) -> None:
 @given(st.floats(1e-290, 1e290))
 def test_numbers_to_the_last_bit(value: float) -> None:
     """Found wrong: 17 digits of a mantissa that libsbml rounds before it multiplies."""
-    from kinetix.importers.sbml_writer import _parts
+    from kinetix.importers.sbml_digits import _parts
 
     mantissa, _, exponent = _parts(value).partition("e")
     assert float(f"{float(mantissa)!r}e{exponent}" if exponent else mantissa) == value
@@ -126,6 +162,28 @@ def test_a_reaction_called_as_its_species_keeps_its_name() -> None:
     assert (again.reactions[0].name, again.name) == ("X", "X")
 
 
+def test_amounts_that_vary_get_names() -> None:
+    """One that equals a rule takes its name; the second of its kind, and one without a rule, a new one."""
+    both = {"X": symbol("Y") + 1, "Y": symbol("Y") + 1}
+    network = ReactionNetwork(
+        [Species("X", 3), Species("Y", 2)],
+        [],
+        [Reaction("r", {}, both, X), Reaction("s", {}, {"X": symbol("q"), "Y": TIME}, X)],
+        constants=[Parameter("q", 2)],
+        variables={"n": symbol("Y") + 1},
+        rate_rules={"q": X},
+    )
+    text = network.to_text()
+    assert "r:  -> n X + n Y; X" in text.replace("r: ->", "r:  ->")
+    assert "q X + s_Y Y" in text
+    through = through_sbml(network)
+    assert set(through.variables) == {"n", "r_Y", "s_Y"}
+    assert [dict(r.products) for r in through.reactions] == [dict(r.products) for r in network.reactions]
+    for again in (through, kx.parse(text)):
+        assert through_sbml(again).fingerprint == again.fingerprint
+        assert kx.parse(again.to_text()).fingerprint == again.fingerprint
+
+
 def test_what_is_written_is_valid_for_others(tmp_path: Path) -> None:
     network = ReactionNetwork(
         [Species("A", 5, "cell"), Species("B", 0)],
@@ -136,7 +194,10 @@ def test_what_is_written_is_valid_for_others(tmp_path: Path) -> None:
             )
         ],
         constants=[Parameter("cell", 2.5, "compartment"), Parameter("S", 7, "boundary")],
-        variables={"total": symbol("A") + 2 * symbol("B")},
+        variables={"total": symbol("A") + 2 * symbol("B"), "R": symbol("A"), "V": 1 + TIME},
+        events=[Event("r", TIME > 3, {"A": symbol("k"), "k": TIME}, at_start=True, persistent=False)],
+        rate_rules={"cell": symbol("A") / 100},
+        homes={"R": "V", "S": "cell"},
     )
     network.to_sbml(tmp_path / "a.xml")
     document = libsbml.readSBML(str(tmp_path / "a.xml"))
@@ -144,10 +205,12 @@ def test_what_is_written_is_valid_for_others(tmp_path: Path) -> None:
     errors = [document.getError(i) for i in range(document.getNumErrors())]
     assert not [e.getMessage() for e in errors if e.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
     model = document.getModel()
-    assert [s.getId() for s in model.getListOfSpecies()] == ["A", "B", "S"]
+    assert [s.getId() for s in model.getListOfSpecies()] == ["A", "B", "S", "R"]
     assert model.getSpecies("S").getBoundaryCondition()
     assert [m.getSpecies() for m in model.getReaction(0).getListOfModifiers()] == ["S"]
-    assert kx.load(tmp_path / "a.xml").fingerprint == network.fingerprint
+    again = kx.load(tmp_path / "a.xml")
+    assert again.fingerprint == network.fingerprint
+    assert dict(again.homes) == dict(network.homes)
     assert kx.parse(network.to_text()).fingerprint == network.fingerprint
 
 
