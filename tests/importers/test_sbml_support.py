@@ -61,7 +61,7 @@ EXAMPLES = {
     "rate rules": model(parameters=sb.parameter("k", **FREE), rules=sb.rule("k", "-k", "rate")),
     "compartments whose size varies": model(
         compartments=sb.compartment(size=2, **FREE),
-        rules=sb.rule("c", "2 + time"),
+        rules=sb.rule("c", "2 + k"),
         species_=sb.species("X", **CONCENTRATION),
     ),
     "events with a delay": model(after=sb.listed("Events", sb.event("time >= 3", X="7", inside=DELAY))),
