@@ -88,10 +88,11 @@ def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr
     except CannotSplitError as problem:
         reason = f"the net law {law} of a reversible reaction cannot be split: the sign of {problem} is unknown"
         return law, ZERO, "" if splitter.is_never_negative(law) else reason
-    if back == ZERO or splitter.is_never_negative(law):
-        return law, ZERO, ""
-    if not splitter.agrees(law, ahead, back):
-        return law, ZERO, f"the law {law} falls into {ahead} and {back}, but not for all counts"
+    if not splitter.is_plain_difference(law, ahead, back):
+        if back == ZERO or splitter.is_never_negative(law):
+            return law, ZERO, ""
+        if not splitter.agrees(law, ahead, back):
+            return law, ZERO, f"the law {law} falls into {ahead} and {back}, but not for all counts"
     for name in written.products:
         if not splitter.vanishes(back, name):
             return law, ZERO, f"the backward part {back} of the net law {law} is not zero without {name!r}"

@@ -7,9 +7,10 @@ what it depends on, and a circle is refused by name.
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from kinetix.errors import ModelError
 from kinetix.expressions import TIME, number
@@ -58,12 +59,17 @@ def start_of(model: Any, rules: Rules, reader: MathReader) -> Start:
                     sizes[name] = symbols[name]
             elif name in rules.laws:
                 law = model.getReaction(name).getKineticLaw()
-                here = {**known, **_Constants(local_values(law))}
+                here = layered(_Constants(local_values(law)), known)
                 symbols[name] = _evaluate(reader, rules.laws[name], here, name)
         except ModelError:  # a ratio of nothings, perhaps: that matters only to what needs its value now
             if name not in rules.assignments and name not in rules.laws:
                 raise
     return Start(symbols, amounts, sizes)
+
+
+def layered(above: Mapping[str, Formula], below: Mapping[str, Formula]) -> Mapping[str, Formula]:
+    """Names looked up above, then below, without a copy."""
+    return ChainMap(cast("Any", above), cast("Any", below))
 
 
 def is_amount(model: Any, species: Any) -> bool:

@@ -7,7 +7,6 @@ variables of the network.
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from .sbml_audit import elements
 from .sbml_formula import Formula
 from .sbml_math import MathReader
 from .sbml_rules import Rules, in_order, references
-from .sbml_start import Start, is_amount, local_values
+from .sbml_start import Start, is_amount, layered, local_values
 
 Names = dict[str, Formula]
 
@@ -70,7 +69,7 @@ class Symbols:
         return self.value(self.homes[species]) if species in self.homes else None
 
     def _names(self, reaction: str) -> Mapping[str, Formula]:
-        return ChainMap(self.locals[reaction], self.names) if self.locals[reaction] else self.names  # type: ignore[arg-type]
+        return layered(self.locals[reaction], self.names) if self.locals[reaction] else self.names
 
     def _whole(self, formula: Any) -> Any:
         return formula if self.scale is None else formula.xreplace({_SCALE: number(self.scale)})
@@ -124,7 +123,7 @@ class _Meanings:
                 names[name], short[name] = self._seen(name, names), self._seen(name, short)
             elif name in self.rules.laws:
                 for known in (names, short):
-                    here = {**known, **self.in_reactions[name]}
+                    here = layered(self.in_reactions[name], known)
                     known[name] = self.reader.read(self.rules.laws[name], here, f"reaction {name!r}")
         return names, {name: rule for name, rule in variables.items() if " " not in name}
 

@@ -91,7 +91,8 @@ def order_of(reaction: Reaction, species: frozenset[sympy.Symbol]) -> int | None
     if any(not isinstance(amount, int) for amount in reaction.reactants.values()):
         return None
     taken = {symbol(name): int(m) for name, m in reaction.reactants.items()}
-    constant, rest = reaction.propensity.as_independent(*species, as_Add=False)
+    there = reaction.propensity.free_symbols & species
+    constant, rest = reaction.propensity.as_independent(*there, as_Add=False)
     if TIME in constant.free_symbols or rest.free_symbols != set(taken):
         return None
     combinations = sympy.Mul(*(sympy.ff(x, m) for x, m in taken.items()))

@@ -80,6 +80,18 @@ class Splitter:
             found = law(*states.T, *theta, times)
         return np.array([np.broadcast_to(np.asarray(value, dtype=np.float64), len(states)) for value in found])
 
+    def is_plain_difference(self, law: sympy.Expr, forward: sympy.Expr, backward: sympy.Expr) -> bool:
+        """Whether two products of what is never negative make up the law, and each can be without the other.
+
+        No sampling is needed then: the parts agree with the law, and the law is negative somewhere.
+        """
+        if not (self._is_plain(forward) and self._is_plain(backward)):
+            return False
+        if law != forward - backward and sympy.expand(law - forward + backward) != 0:
+            return False
+        here, there = forward.free_symbols & self._state, backward.free_symbols & self._state
+        return bool(here - there) and bool(there - here)
+
     def is_never_negative(self, law: sympy.Expr) -> bool:
         """Whether the law is negative at none of the sampled states."""
         (values,) = self.samples(law)
@@ -115,6 +127,8 @@ class Splitter:
     def _term(self, e: Any) -> _Parts:
         if not e.free_symbols & self._state:
             return _Parts(e, ZERO) if self._value(e) >= 0 else _Parts(ZERO, -e)
+        if self._is_plain(e):
+            return _Parts(e, ZERO)
         if isinstance(e, sympy.Mul):
             return self._product(e)
         if isinstance(e, sympy.Pow):
@@ -169,6 +183,15 @@ class Splitter:
             return not self._parts(e).signed
         except CannotSplitError:
             return False
+
+    def _is_plain(self, e: Any) -> bool:
+        """Whether an expression is a product of names and numbers that are not negative, and of their powers."""
+        for factor in sympy.Mul.make_args(e):
+            base, power = factor.as_base_exp()
+            known = (base.is_Number and base >= 0) or (base.is_Symbol and self.values.get(base.name, 0.0) >= 0)
+            if not (known and power.is_Integer):
+                return False
+        return True
 
     @cached_property
     def _state(self) -> set[sympy.Symbol]:
