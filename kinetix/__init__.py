@@ -27,6 +27,7 @@ _HOMES = {
     "kinetix.app.scans": "scan sensitivities",
     "kinetix.app.verbs": "load parse solve compare infer open",
     "kinetix.solvers.ssa": "SSA",
+    "kinetix.solvers.tau_leaping": "TauLeaping",
     "kinetix.solvers.fsp": "FSP",
     "kinetix.solvers.mean_field": "MeanField",
     "kinetix.solvers.linear_noise": "LinearNoise",

@@ -34,6 +34,7 @@ from kinetix.solvers.linear_noise import LinearNoise as LinearNoise
 from kinetix.solvers.mean_field import MeanField as MeanField
 from kinetix.solvers.met import MET as MET
 from kinetix.solvers.ssa import SSA as SSA
+from kinetix.solvers.tau_leaping import TauLeaping as TauLeaping
 from kinetix.solvers.van import VAN as VAN
 
 __version__: str
@@ -63,6 +64,7 @@ __all__ = [
     "Solution",
     "Solver",
     "Species",
+    "TauLeaping",
     "TruncationError",
     "UnsupportedFeature",
     "compare",

@@ -19,6 +19,7 @@ from .fsp import FSP
 from .linear_noise import LinearNoise
 from .mean_field import MeanField
 from .ssa import SSA
+from .tau_leaping import TauLeaping
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Within:
 
     def __str__(self) -> str:
         return f"within {self.variation:g} in total variation, proven in every answer"
+
+
+@dataclass(frozen=True)
+class Leaping(Statistical):
+    """Right in law where it does not leap; where it does, means and standard deviations within `relative`."""
+
+    relative: float
+
+    def __str__(self) -> str:
+        return f"exact in law where it does not leap, else means and sd within {self.relative:.0%}; with sampling error"
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,12 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
             Statistical(),
             "any model of any size; trajectories themselves are wanted",
             "probabilities below 1e-3 are wanted, or counts are so high that each path has billions of events",
+        ),
+        "tau-leaping": Entry(
+            TauLeaping(),
+            Leaping(0.02),
+            "trajectories at counts of many thousands, where every path has millions of events",
+            "counts are low: it is then no faster than ssa, and gives the same",
         ),
         "fsp": Entry(
             FSP(),

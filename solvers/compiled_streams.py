@@ -54,7 +54,7 @@ def word(g: Any) -> Any:
 
 
 @part
-def seed(g: Any, low: Any, high: Any, number: Any) -> None:
+def begin_stream(g: Any, low: Any, high: Any, number: Any) -> None:
     """The state of stream (root, number) at its beginning."""
     put(g, 0, begin(low, high, number, np.uint64(L0)))
     put(g, 1, begin(low, high, number, np.uint64(L1)))

@@ -29,6 +29,14 @@ def called(function: Any) -> Any:
     return njit(nogil=True, error_model="numpy")(function)
 
 
+def kept(function: Any) -> Any:
+    """The kernel itself, kept on disk."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder to keep the compiled code in
+        return njit(nogil=True, error_model="numpy")(function)
+
+
 @_intrinsic
 def pointer(context: Any, array: Any) -> Any:
     """The address of the first entry of an array whose entries follow one another (C order)."""

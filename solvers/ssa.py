@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,18 @@ MAX_EVENTS = 10_000_000
 
 WIDE = 5_000
 """Trajectories that a thread takes at once where events follow each firing, in numpy."""
+
+
+class Sampler(Protocol):
+    """What `sampled` needs to know of a solver."""
+
+    @property
+    def paths(self) -> int:
+        """The number of trajectories."""
+
+    @property
+    def threads(self) -> int | None:
+        """The threads that draw them."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -84,22 +96,29 @@ class SSA:
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
         """Trajectories [n, T, S] and their empirical law at each time; standard errors of the means in `meta`."""
-        started = time.process_time()
-        starts = problem.initial.sample(self.paths, rng=rng)
-        thetas = np.broadcast_to(problem.theta, (self.paths, len(problem.theta)))
-        settings: dict[str, Any] = {"max_events": self.max_events, "threads": self.threads, "engine": self.engine}
-        facts: dict[str, Any] = {"end": "finished"}
-        try:
-            paths, changed = _simulate(problem.model, problem.times, thetas, starts, rng=rng, facts=facts, **settings)
-        except Interrupted as stopped:
-            if not len(stopped.counts):
-                raise
-            paths, changed, facts["end"] = stopped.counts, None, "interrupted"
-        spread = paths.std(axis=0, ddof=1) if len(paths) > 1 else np.full(paths.shape[1:], np.nan)
-        error = spread / np.sqrt(len(paths))
-        meta = provenance(self, problem.model.network, started, **facts, standard_error=error.tolist())
-        laws = [Sampled(paths[:, k]) for k in range(len(problem.times))]
-        return Solution.of(problem, laws, meta=meta, trajectories=paths, thetas=changed)
+        return sampled(self, problem, rng=rng, budget=self.max_events, engine=self.engine)
+
+
+def sampled(
+    solver: Sampler, problem: Problem, *, rng: np.random.Generator, budget: int, engine: Engine | Choice
+) -> Solution:
+    """The answer of a solver that draws trajectories, by an engine."""
+    started, n = time.process_time(), solver.paths
+    starts = problem.initial.sample(n, rng=rng)
+    thetas = np.broadcast_to(problem.theta, (n, len(problem.theta)))
+    settings: dict[str, Any] = {"max_events": budget, "threads": solver.threads, "engine": engine}
+    facts: dict[str, Any] = {"end": "finished"}
+    try:
+        paths, changed = _simulate(problem.model, problem.times, thetas, starts, rng=rng, facts=facts, **settings)
+    except Interrupted as stopped:
+        if not len(stopped.counts):
+            raise
+        paths, changed, facts["end"] = stopped.counts, None, "interrupted"
+    spread = paths.std(axis=0, ddof=1) if len(paths) > 1 else np.full(paths.shape[1:], np.nan)
+    error = spread / np.sqrt(len(paths))
+    meta = provenance(solver, problem.model.network, started, **facts, standard_error=error.tolist())
+    laws = [Sampled(paths[:, k]) for k in range(len(problem.times))]
+    return Solution.of(problem, laws, meta=meta, trajectories=paths, thetas=changed)
 
 
 def simulate(  # noqa: PLR0913 - all but four are optional
@@ -111,7 +130,7 @@ def simulate(  # noqa: PLR0913 - all but four are optional
     rng: np.random.Generator,
     max_events: int = MAX_EVENTS,
     threads: int | None = None,
-    engine: Engine = "auto",
+    engine: Engine | Choice = "auto",
     first: int = 0,
 ) -> Counts:
     """Exact trajectories, each with its own parameters and start: int64 [n, T, S].
@@ -136,7 +155,7 @@ def _simulate(  # noqa: PLR0913 - as `simulate`
     rng: np.random.Generator,
     max_events: int,
     threads: int | None,
-    engine: Engine,
+    engine: Engine | Choice,
     first: int = 0,
     facts: dict[str, Any] | None = None,
 ) -> tuple[Counts, Array | None]:

@@ -11,10 +11,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from .compiled_streams import seed, word
-from .pointers import called, get, part, pointer, put, shift
+from .compiled_streams import begin_stream, word
+from .pointers import called, get, kept, part, pointer, put, shift
 from .stack_machine import evaluate
 from .streams import UNIT
 
@@ -24,16 +23,8 @@ PATH, OUTPUT, EVENTS, CODE, CHOSEN = range(5)
 LANES_AT_ONCE = 4
 INFINITY = np.inf
 
-PARTS = "e91bc9d007cfbbee"
+PARTS = "5061f460bd541f3f"
 """Digest of the files that are compiled into this one: numba keeps compiled code until this very file changes."""
-
-
-def _kept(function: Any) -> Any:
-    """The kernel itself, kept on disk."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder to keep the compiled code in
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 class Work(NamedTuple):
@@ -267,7 +258,7 @@ def step(w: Any, f: Any, k: Any, active: Any) -> None:
         add_up(w, shift(f, i * w.span))
 
 
-@_kept
+@kept
 def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and memory
     times: Any,
     thetas: Any,
@@ -317,7 +308,7 @@ def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and m
                 copy(f, k, g, active, i, w.span)
                 continue
             put(here, PATH, taken)
-            seed(stream, low, high, first + taken)
+            begin_stream(stream, low, high, first + taken)
             fill(w, lane, here, shift(pointer(starts), taken * S), shift(pointer(thetas), taken * P))
             taken += 1
         step(w, f, k, active)

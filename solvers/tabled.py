@@ -73,12 +73,16 @@ def tabled_kernel(model: CompiledModel) -> Kernel:
 
 
 def _call(kernel: Kernel, m: Tables, *arguments: Any) -> None:
-    """The kernel, with working memory of its own: [span] numbers a lane (see `table_kernel.Work`), and the stack."""
+    """The kernel, with working memory of its own."""
     thetas, starts = arguments[1:3]
+    kernel(*arguments, m, *memory(m, starts.shape[1], thetas.shape[1], LANES))
+
+
+def memory(m: Tables, S: int, P: int, lanes: int) -> tuple[Array, Integers, NDArray[np.uint64]]:
+    """Working memory: numbers of every lane (see `table_kernel.work`) and the stack, whole numbers, streams."""
     R = len(m.rates) - 1
-    span = 73 * max(1, -(-R // BLOCK**2)) + starts.shape[1] + R + thetas.shape[1] + 2
-    floats = np.zeros(LANES * span + m.depth)
-    kernel(*arguments, m, floats, np.zeros(8 * LANES, dtype=np.int64), np.zeros(4 * LANES, dtype=np.uint64))
+    span = 73 * max(1, -(-R // BLOCK**2)) + S + R + P + 2
+    return np.zeros(lanes * span + m.depth), np.zeros(8 * lanes, dtype=np.int64), np.zeros(4 * lanes, dtype=np.uint64)
 
 
 def is_ready() -> bool:
