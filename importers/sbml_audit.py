@@ -14,6 +14,8 @@ import sympy
 
 from kinetix.errors import ModelError, UnsupportedFeature
 
+from .guard import scan
+from .sbml_flatten import flattened
 from .sbml_formula import Formula
 from .sbml_math import Function, MathReader
 
@@ -34,6 +36,12 @@ def open_document(text: str) -> tuple[Any, MathReader]:
         raise UnsupportedFeature("SBML Level 1 is not read", mend="convert the file to Level 2 or 3")
     _require_known_packages(document)
     _require_clean(document)
+    if document.getPlugin("comp") is not None and document.getModel() is not None:
+        text = flattened(document)
+        scan(text.encode())
+        document = libsbml.readSBMLFromString(text)
+        _require_known_packages(document, flat=True)
+        _require_clean(document)
     model = document.getModel()
     if model is None:
         raise ModelError("the file contains no model")
@@ -54,15 +62,15 @@ def elements(listed: Any) -> Iterator[Any]:
     return (listed.get(i) for i in range(listed.size()))
 
 
-def _require_known_packages(document: Any) -> None:
+def _require_known_packages(document: Any, *, flat: bool = False) -> None:
     unknown = [document.getUnknownPackagePrefix(i) for i in range(document.getNumUnknownPackages())]
     known = [document.getPlugin(i).getPackageName() for i in range(document.getNumPlugins())]
-    needed = [name for name in known if name not in HARMLESS and document.getPkgRequired(name)]
+    passed = HARMLESS if flat else HARMLESS | {"comp"}
+    needed = [name for name in known if name not in passed and document.getPkgRequired(name)]
     needed += [prefix for prefix in unknown if prefix and document.getPackageRequired(_uri(document, prefix))]
     if needed:
         names = ", ".join(repr(name) for name in needed)
-        mend = "flatten the model first" if "comp" in needed else None
-        raise UnsupportedFeature(f"the model needs the SBML package {names}", place="package", mend=mend)
+        raise UnsupportedFeature(f"the model needs the SBML package {names}", place="package")
 
 
 def _uri(document: Any, prefix: str) -> str:

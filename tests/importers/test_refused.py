@@ -144,7 +144,7 @@ def test_broken_models(text: str, part: str) -> None:
     assert part in refusal(text)
 
 
-@pytest.mark.parametrize("package", ["comp", "fbc", "qual", "multi", "distrib", "spatial", "arrays", "dyn"])
+@pytest.mark.parametrize("package", ["fbc", "qual", "multi", "distrib", "spatial", "arrays", "dyn"])
 def test_packages_that_are_needed(package: str) -> None:
     uri = f"http://www.sbml.org/sbml/level3/version1/{package}/version1"
     text = one("k*X", namespaces=f' xmlns:{package}="{uri}" {package}:required="true"')

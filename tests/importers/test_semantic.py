@@ -17,7 +17,7 @@ REFUSED = {
     "00988": "reaction 'fast': fast reactions are not supported",
     "00993": "algebraic rule: algebraic rules are not supported",
     "01000": "event '_E1': delayed events are not supported",
-    "01142": "package: the model needs the SBML package 'comp'",
+    "01142": "algebraic rule: algebraic rules are not supported",
     "01419": "value of 'P1': 'delay' is not a function",
     "01462": "value of 'x': 'rateOf' is not a function",
     "01581": "event 'E0': delayed events are not supported",
