@@ -7,7 +7,7 @@ time t. numpy and torch functions come from `sympy.lambdify` on those symbols.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import sympy
@@ -18,6 +18,16 @@ from .errors import UnsupportedFeature
 from .expressions import TIME, symbol
 
 ArrayFunction = Callable[..., Any]
+
+
+class _NumPyPrinter(NumPyPrinter):  # type: ignore[misc] # sympy is untyped
+    """numpy functions whose conditions broadcast: sympy stacks them, which fails on numbers beside arrays."""
+
+    def _print_And(self, expr: sympy.And) -> str:  # noqa: N802 - sympy's naming
+        return reduce("logical_and({}, {})".format, map(self._print, expr.args))
+
+    def _print_Or(self, expr: sympy.Or) -> str:  # noqa: N802
+        return reduce("logical_or({}, {})".format, map(self._print, expr.args))
 
 
 class _NumbaPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy is untyped
@@ -72,7 +82,7 @@ def _made(
     renamed = [law.xreplace(names) for law in laws]  # all at once, and hundreds of times faster than subs
     if backend == "torch":
         return sympy.lambdify(arguments, renamed, modules="torch", cse=True)  # type: ignore[no-any-return]
-    printer = NumPyPrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": False})
+    printer = _NumPyPrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": False})
     return sympy.lambdify(arguments, renamed, modules=["numpy", "scipy"], printer=printer, cse=True)  # type: ignore[no-any-return]
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import sympy
 
 import kinetix as kx
 from kinetix.errors import SettingError
+from kinetix.expressions import symbol
 from kinetix.problem import Problem
 
 NETWORK = kx.ReactionNetwork(
@@ -61,3 +63,13 @@ def test_an_empty_text_is_no_model() -> None:
 def test_a_study_shows_itself_in_one_line() -> None:
     study = kx.compare(NETWORK, [1.0], solvers=["fsp", "ssa"], seed=1)
     assert repr(study) == "<Study: fsp, ssa at 1 times, measured from fsp>"
+
+
+def test_conditions_on_counts_and_parameters_are_asked_of_many_states() -> None:
+    """Mutant seen to fail: `And` by `logical_and.reduce`, which cannot stack a number beside an array."""
+    x, k = symbol("X"), symbol("k")
+    law = sympy.Piecewise((2 * k, sympy.And(x > 1, k > 0.5)), (k, sympy.Or(x > 0, k < 0)), (0, True))
+    model = kx.compile_network(
+        kx.ReactionNetwork([kx.Species("X", 1)], [kx.Parameter("k", 1.0)], [kx.Reaction("r", {}, {"X": 1}, law)])
+    )
+    assert model.propensities([[0], [1], [2]], [1.0])[:, 0].tolist() == [0.0, 1.0, 2.0]
