@@ -24,10 +24,10 @@ class _NumPyPrinter(NumPyPrinter):  # type: ignore[misc] # sympy is untyped
     """numpy functions whose conditions broadcast: sympy stacks them, which fails on numbers beside arrays."""
 
     def _print_And(self, expr: sympy.And) -> str:  # noqa: N802 - sympy's naming
-        return reduce("logical_and({}, {})".format, map(self._print, expr.args))
+        return str(reduce("logical_and({}, {})".format, map(self._print, expr.args)))
 
     def _print_Or(self, expr: sympy.Or) -> str:  # noqa: N802
-        return reduce("logical_or({}, {})".format, map(self._print, expr.args))
+        return str(reduce("logical_or({}, {})".format, map(self._print, expr.args)))
 
 
 class _NumbaPrinter(PythonCodePrinter):  # type: ignore[misc] # sympy is untyped
