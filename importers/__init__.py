@@ -28,6 +28,9 @@ READERS: Mapping[str, tuple[str, str]] = {
 }
 """File ending -> (name of the format, the module here whose `read(path, law=, scale=)` reads it)."""
 
+BY_NAME: Mapping[str, str] = {"antimony": "antimony"}
+"""Further formats, read only where `format` names them -> the module here."""
+
 LAWS = ("auto", "verbatim")
 
 
@@ -66,7 +69,7 @@ def parse(text: str, *, name: str | None = None) -> ReactionNetwork:
 
 
 def _module_for(path: Path, chosen: str | None) -> str:
-    modules = dict(READERS.values())
+    modules = {**dict(READERS.values()), **BY_NAME}
     if chosen is not None:
         _require_one_of("format", chosen, tuple(modules))
         return modules[chosen]

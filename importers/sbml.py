@@ -46,12 +46,20 @@ def read(path: Path, *, law: str = "auto", scale: float | str | None = None) -> 
     from the file's unit definitions. Raises ModelError for what is no valid model and
     UnsupportedFeature for what has no exact treatment, each with file and element.
     """
+    try:
+        return from_text(read_text(path), path, law=law, scale=scale)
+    except KinetixError as problem:
+        raise problem.within(str(path)) from problem.__cause__
+
+
+def from_text(text: str, path: Path, *, law: str = "auto", scale: float | str | None = None) -> ReactionNetwork:
+    """The network of an SBML text that the guard has let through; `path` is where it comes from. See `read`."""
     usable = scale in (None, "units") or (isinstance(scale, int | float) and math.isfinite(scale) and scale > 0)
     if not usable:
         mend = "give the molecules in one unit of substance, a number > 0, or 'units'"
         raise SettingError(f"scale is {scale!r}", place="scale", mend=mend)
     try:
-        document, reader = open_document(read_text(path))
+        document, reader = open_document(text)
         model = document.getModel()
         rules = rules_of(model)
         start = start_of(model, rules, reader)
