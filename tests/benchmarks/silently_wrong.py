@@ -41,6 +41,7 @@ reader, its exact stochastic method, default settings, {paths:,} trajectories, a
 The truth is a closed form or the test suite's own table, found without kinetix; the kinetix rows are laws by finite
 state projection with their proven error in total variation. *z* is the distance of the mean in standard errors; *y* the
 same for the standard deviation, `sqrt(n/2)*(s^2/sd^2 - 1)`. A row is right where |z| <= {z} and |y| <= {y:g}.
+*Refuses* means that it stops with an error.
 
 These are good programs, and none is wrong everywhere: libRoadRunner, COPASI and BNGsim get nearly the whole suite
 right (last table). Some say in their manuals what they leave out, and libRoadRunner has a setting `nonnegative`, off by
