@@ -127,12 +127,6 @@ def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
         if reaction.isSetFast() and reaction.getFast():
             place = f"reaction {reaction.getId()!r}"
             yield place, "fast reactions are not supported", "give it a large rate instead"
-    for i, event in enumerate(elements(model.getListOfEvents())):
-        place = f"event {event_name(model, i)!r}"
-        if event.isSetDelay() and event.getDelay().isSetMath():
-            yield place, "delayed events are not supported", "remove the delay"
-        if event.isSetPriority() and event.getPriority().isSetMath():
-            yield place, "events with priorities are not supported", "remove the priority"
 
 
 def _algebraic(rule: Any) -> str:

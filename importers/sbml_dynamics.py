@@ -41,7 +41,13 @@ class Dynamics:
             at_start=bool(modern and trigger.isSetInitialValue() and not trigger.getInitialValue()),
             from_trigger=bool(event.getUseValuesFromTriggerTime()),
             persistent=bool(not modern or not trigger.isSetPersistent() or trigger.getPersistent()),
+            delay=self._optional(event.getDelay(), place),
+            priority=self._optional(event.getPriority(), place),
         )
+
+    def _optional(self, element: Any | None, place: str) -> sympy.Expr | None:
+        """The formula of a delay or a priority, where there is one."""
+        return self.symbols.formula(element.getMath(), place).number if element and element.isSetMath() else None
 
     def _assigned(self, event: Any, place: str) -> dict[str, sympy.Expr]:
         """The values that an event sets, species as counts: a concentration holds in the volume after the event."""

@@ -32,6 +32,7 @@ class Construct(StrEnum):
     STATE_EVENTS = "events on counts that set counts"
     STATE_EVENTS_ON_PARAMETERS = "events on counts that set parameters"
     CURVED_TIME_EVENTS = "events on curved functions of the time"
+    DELAYED_EVENTS = "events with a delay"
     RATE_RULES = "rate rules"
     VARYING_VOLUME = "compartments whose size varies"
     FRACTIONS = "fractional stoichiometry"
@@ -49,6 +50,7 @@ CODES: Mapping[Construct, str] = MappingProxyType(
         Construct.STATE_EVENTS: "KX113",
         Construct.STATE_EVENTS_ON_PARAMETERS: "KX113",
         Construct.CURVED_TIME_EVENTS: "KX113",
+        Construct.DELAYED_EVENTS: "KX113",
         Construct.RATE_RULES: "KX114",
         Construct.VARYING_VOLUME: "KX114",
         Construct.FRACTIONS: "KX105",
@@ -161,7 +163,9 @@ def _events(network: ReactionNetwork) -> Iterator[Found]:
     for event in network.events:
         what = ", ".join(event.assignments) or "nothing"
         reason = f"an event sets {what} at {event.trigger}"
-        if not _only_steps([event.trigger], network):
+        if event.delay is not None and event.delay != 0:
+            yield Found(Construct.DELAYED_EVENTS, event.name, f"{reason}, with the delay {event.delay}")
+        elif not _only_steps([event.trigger], network):
             yield Found(Construct.CURVED_TIME_EVENTS, event.name, reason)
         elif not names_in(event.trigger) & counted:
             yield Found(Construct.TIME_EVENTS, event.name, reason)

@@ -46,7 +46,9 @@ def _side(side: Stoichiometry) -> list[tuple[str, object]]:
 
 def _event(event: Event) -> list[object]:
     values = sorted((_plain(name), _tree(value)) for name, value in event.assignments.items())
-    return [_plain(event.name), _tree(event.trigger), values, event.at_start, event.from_trigger, event.persistent]
+    flags = [event.at_start, event.from_trigger, event.persistent]
+    extra = [[what, _tree(e)] for what, e in (("delay", event.delay), ("priority", event.priority)) if e is not None]
+    return [_plain(event.name), _tree(event.trigger), values, *flags, *extra]
 
 
 def _amount(amount: Amount) -> object:

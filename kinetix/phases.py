@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -118,10 +118,7 @@ def phases_of(network: ReactionNetwork) -> Phases:
         Reaction(r.name, r.reactants, r.products, r.propensity.xreplace(on), r.law.xreplace(on))
         for r in network.reactions
     ]
-    events = [
-        replace(e, trigger=e.trigger.xreplace(on), assignments={k: v.xreplace(on) for k, v in e.assignments.items()})
-        for e in network.events
-    ]
+    events = [event.rewritten(on) for event in network.events]
     switches = [Parameter(name, 0.0, "parameter") for name in found.values()]
     constants = [*network.constants, *switches]
     made = network.with_parts(constants=constants, reactions=reactions, events=events, report=())

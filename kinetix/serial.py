@@ -73,12 +73,14 @@ def _amounts(side: Any) -> dict[str, Amount]:
 def _event(event: Event) -> dict[str, Any]:
     values = [[name, to_tree(value)] for name, value in event.assignments.items()]
     flags = {"at_start": event.at_start, "from_trigger": event.from_trigger, "persistent": event.persistent}
-    return {"name": event.name, "trigger": to_tree(event.trigger), "assignments": values, **flags}
+    extra = {what: to_tree(e) for what, e in (("delay", event.delay), ("priority", event.priority)) if e is not None}
+    return {"name": event.name, "trigger": to_tree(event.trigger), "assignments": values, **flags, **extra}
 
 
 def _event_of(data: Any) -> Event:
     assignments = {name: from_tree(value) for name, value in data["assignments"]}
-    return Event(**{**data, "trigger": from_tree(data["trigger"]), "assignments": assignments})
+    trees = {what: from_tree(data[what]) for what in ("trigger", "delay", "priority") if what in data}
+    return Event(**{**data, **trees, "assignments": assignments})
 
 
 def _number(text: str) -> float:

@@ -19,7 +19,7 @@ from kinetix.compiler import CompiledModel
 from kinetix.errors import RunError
 from kinetix.events import Event
 from kinetix.expressions import TIME, names_in
-from kinetix.jumps import Jumps
+from kinetix.jumps import Agenda, Jumps
 from kinetix.network import ReactionNetwork
 from kinetix.phases import Phases, is_time_condition
 
@@ -146,6 +146,7 @@ class _Walk:
         self.atol = self._absolute()
         self.steps = 0
         self.fired: list[tuple[float, str]] = []
+        self.agenda = Agenda()
         self.stopped, self.turns = -np.inf, 0  # the last crossing, and how many quick ones in a row
         self.deaf_until, self.deaf_steps = -np.inf, 0  # while a law turns to and fro, only triggers are looked for
 
@@ -159,8 +160,8 @@ class _Walk:
         self._pass(0.0)
 
     def stretch(self) -> None:
-        """On to the next cut, or to the first crossing before it."""
-        cut = self.course.cuts.next_cut(self.theta, self.time)
+        """On to the next cut or delayed event, or to the first crossing before it."""
+        cut = min(self.course.cuts.next_cut(self.theta, self.time), max(self.agenda.next, self.time))
         bound = min(cut, self.end)
         self.ceiling = bound - self._instant(bound) if cut <= self.end else np.inf
         deaf = self.time < self.deaf_until
@@ -217,7 +218,7 @@ class _Walk:
         if not jumps.model.network.events:
             return False
         ran: list[int] = []
-        after, theta = jumps.settle(self.state_amounts, self.state_theta, self.held, time, ran=ran)
+        after, theta = jumps.settle(self.state_amounts, self.state_theta, self.held, time, ran=ran, agenda=self.agenda)
         if ran:
             self.theta, self.state = theta[0], self.equations.pack(after[0], theta[0])
             self.fired += [(time if told is None else told, jumps.model.network.events[e].name) for e in ran]

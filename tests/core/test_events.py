@@ -9,7 +9,7 @@ from kinetix.compiler import compile_network
 from kinetix.constructs import Construct, constructs
 from kinetix.events import Event
 from kinetix.expressions import TIME, symbol
-from kinetix.jumps import Jumps
+from kinetix.jumps import Agenda, Jumps
 from kinetix.phases import phases_of
 from kinetix.serial import network_from_json, network_to_json
 
@@ -52,6 +52,40 @@ def test_an_event_that_need_not_persist_is_dropped_when_another_makes_it_false()
     for persistent, expected in ((True, [0, 7]), (False, [0, 0])):
         second = Event("E2", A > 3, {"B": sympy.Integer(7)}, persistent=persistent)
         assert settled(first, second, counts=[4, 0], before=[False, False])[0] == [expected]
+
+
+def test_the_highest_priority_goes_first_then_the_one_declared_first():
+    """Mutant seen to fail: priorities of all events compared, not only of those that wait."""
+    one = Event("E1", A > 3, {"B": 10 * B + 1}, from_trigger=False, priority=sympy.Integer(1))
+    two = Event("E2", A > 3, {"B": 10 * B + 2}, from_trigger=False, priority=A)
+    three = Event("E3", A > 3, {"B": 10 * B + 3}, from_trigger=False, priority=sympy.Integer(1))
+    none = Event("E4", A > 3, {"B": 10 * B + 4}, from_trigger=False)
+    idle = Event("E5", A > 99, {"B": 10 * B + 5}, priority=sympy.Integer(9))
+    assert settled(none, one, two, three, idle, counts=[4, 0], before=[[False] * 5])[0] == [[4, 2134]]
+
+
+def test_a_delayed_event_waits_on_the_agenda_with_its_values_unless_its_trigger_turns_false():
+    keeps = Event("E1", A > 3, {"B": A}, delay=2 * k)
+    asks = Event("E2", A > 3, {"k": A}, delay=sympy.Integer(1), from_trigger=False)
+    drops = Event("E3", A > 3, {"k": sympy.Integer(9)}, delay=sympy.Integer(1), persistent=False)
+    jumps, agenda = Jumps(compile_network(network(keeps, asks, drops)), whole=False), Agenda()
+    x, p = jumps.settle(np.array([[4.0, 0.0]]), np.array([[0.5]]), np.zeros((1, 3), bool), 3.0, agenda=agenda)
+    assert (x.tolist(), p.tolist(), agenda.next, len(agenda.entries)) == ([[4, 0]], [[0.5]], 4.0, 3)
+    held = jumps.triggers(x, p, 3.0)
+    x, p = jumps.settle(np.array([[2.0, 0.0]]), p, held, 3.5, agenda=agenda)  # the trigger turns false
+    assert len(agenda.entries) == 2
+    x, p = jumps.settle(x, p, jumps.triggers(x, p, 3.5), 4.0, agenda=agenda)
+    assert (x.tolist(), p.tolist(), agenda.next) == ([[2, 4]], [[2.0]], np.inf)
+
+
+def test_delays_are_refused_where_nobody_keeps_an_agenda():
+    with pytest.raises(kx.UnsupportedFeature, match="event 'E' has a delay"):
+        settled(Event("E", A > 3, {"B": A}, delay=sympy.Integer(2)), counts=[4, 0], before=[False])
+    model = network(Event("E", A > 3, {"B": A}, delay=sympy.Integer(2)))
+    assert [f.construct for f in constructs(model)] == [Construct.DELAYED_EVENTS]
+    for solver in ("fsp", "ssa"):
+        with pytest.raises(kx.UnsupportedFeature, match=f"{solver} cannot run this model: E: .* with the delay 2"):
+            kx.solve(model, [1.0], solver=solver, seed=1)
 
 
 def test_events_cause_events_and_a_circle_is_named():
@@ -145,7 +179,9 @@ def test_events_about_nothing_are_refused(wrong, message):
 
 
 def test_rate_rules_and_fractions_come_back_from_json_with_the_same_fingerprint():
-    model = network(Event("E", TIME >= 2, {"B": B + 1}, at_start=True), rate_rules={"k": -k * TIME})
+    model = network(
+        Event("E", TIME >= 2, {"B": B + 1}, at_start=True, delay=k, priority=A), rate_rules={"k": -k * TIME}
+    )
     odd = kx.Reaction("odd", {"A": 1.5}, {"B": k + 1}, k * A)
     model = model.with_parts(reactions=[*model.reactions, odd])
     back = network_from_json(network_to_json(model))

@@ -17,6 +17,7 @@ def model(*reactions, **parts):
 
 FREE = {"constant": False}
 CONCENTRATION = {"hasOnlySubstanceUnits": False}
+PRIORITY = sb.element("priority", sb.math("1"))
 DELAY = sb.element("delay", sb.math("1"))
 
 EXAMPLES = {
@@ -64,6 +65,7 @@ EXAMPLES = {
         rules=sb.rule("c", "2 + k"),
         species_=sb.species("X", **CONCENTRATION),
     ),
+    "events with a priority": model(after=sb.listed("Events", sb.event("time >= 3", X="7", inside=PRIORITY))),
     "events with a delay": model(after=sb.listed("Events", sb.event("time >= 3", X="7", inside=DELAY))),
     "algebraic rules": model(parameters=sb.parameter("k", **FREE), rules=sb.rule("", "k - 1", "algebraic")),
     "`delay`": None,

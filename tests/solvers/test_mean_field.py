@@ -217,6 +217,29 @@ def test_a_short_visit_beyond_a_threshold_is_seen():
     assert means(network, [3.0, 7.0])[0].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize(("from_trigger", "value"), [(True, 2.0), (False, 5.0)])
+def test_a_delayed_event_runs_later_with_its_values(from_trigger, value):
+    """X' = 1; 3 after X >= 2, so at 5. Mutants: run at once; the values of the other time."""
+    event = Event("later", X >= 2, {"p": X}, delay=sympy.Integer(3), from_trigger=from_trigger)
+    network = model({"X": 0}, {"k": 1.0, "p": 0.0}, [({}, {"X": 1}, K)], events=[event])
+    close(means(network, [4.9, 5.0, 6.0], "p")[0], [0, value, value], absolute=1e-9)
+
+
+@pytest.mark.parametrize(("persistent", "last"), [(True, 7.0), (False, 0.0)])
+def test_a_delayed_event_is_dropped_when_its_trigger_turns_false_first(persistent, last):
+    event = Event("later", sympy.And(X >= 2, X < 4), {"p": sympy.Integer(7)}, delay=3, persistent=persistent)
+    network = model({"X": 0}, {"k": 1.0, "p": 0.0}, [({}, {"X": 1}, K)], events=[event])
+    close(means(network, [4.9, 6.0], "p")[0], [0, last], absolute=1e-9)
+
+
+def test_an_event_fires_again_while_an_earlier_one_waits():
+    """At 0.5, 1.5, 2.5; each runs 2.5 later with its own values (X is 0 at all three). Mutant: one entry an event."""
+    event = Event("tick", P >= 1, {"p": sympy.Integer(0)})
+    late = Event("late", P >= 0.5, {"X": X + 1, "q": TIME}, delay=sympy.Rational(5, 2))
+    network = model({"X": 0}, {"p": 0.0, "q": 0.0}, events=[event, late], rate_rules={"p": sympy.Integer(1)})
+    close(means(network, [2.9, 3.1, 4.1, 5.1], "X", "q"), [[0, 1, 1, 1], [0, 0.5, 1.5, 2.5]], absolute=1e-9)
+
+
 def test_an_event_moves_a_cut():
     """A law on until `p`, and an event before it that moves p from 2 to 3. Mutant: cuts told once."""
     law = sympy.Piecewise((K, TIME < P), NEVER)
