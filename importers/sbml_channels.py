@@ -69,7 +69,7 @@ def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, fall
         elif written.explicit:
             reason = f"is marked reversible, but its law {written.law} has no negative part: one channel"
             findings.append(Finding("KX103", "note", written.name, reason))
-    elif not written.certain and _is_net(written, splitter):
+    elif not written.certain and splitter.is_net(written.law, written.reactants, written.products):
         reason = f"is marked irreversible, but its law {written.law} is a net rate: one channel, and a run stops"
         mend = 'say reversible="true" in the file to have two channels'
         findings.append(Finding("KX103", "warning", written.name, f"{reason} where it is negative", mend))
@@ -97,20 +97,6 @@ def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr
         if not splitter.vanishes(back, name):
             return law, ZERO, f"the backward part {back} of the net law {law} is not zero without {name!r}"
     return ahead, back, ""
-
-
-def _is_net(written: Written, splitter: Splitter) -> bool:
-    """Whether the law is forward minus backward, each zero without what it would consume."""
-    if not (written.reactants and written.products):
-        return False
-    try:
-        ahead, back = splitter.split(written.law)
-    except CannotSplitError:
-        return False
-    if ZERO in (ahead, back) or splitter.is_never_negative(written.law):
-        return False
-    consumed = ((ahead, written.reactants), (back, written.products))
-    return all(splitter.vanishes(part, name) for part, names in consumed for name in names)
 
 
 def _with_falling_powers(reaction: Reaction) -> tuple[Reaction, Finding | None]:

@@ -17,6 +17,7 @@ from .constructs import CODES, REPORTED, RUNS, STOCHASTIC, Construct, Found, abl
 from .expressions import names_in, symbol
 from .findings import Finding, Findings, Severity
 from .network import Reaction, ReactionNetwork, require_known
+from .reversible import Splitter
 
 
 def check(network: ReactionNetwork, *, solver: str | None = None) -> Findings:
@@ -28,7 +29,7 @@ def check(network: ReactionNetwork, *, solver: str | None = None) -> Findings:
     findings += [_finding(found, able) for found in constructs(network) if found.construct not in REPORTED.values()]
     for reaction in network.reactions:
         findings += [*_law(network, reaction)]
-    findings += [*_unused(network), *_never_fire(network), *_unbounded(network)]
+    findings += [*_net_laws(network), *_unused(network), *_never_fire(network), *_unbounded(network)]
     return Findings.of(findings)
 
 
@@ -64,6 +65,18 @@ def _law(network: ReactionNetwork, reaction: Reaction) -> Iterator[Finding]:
                 mend = "the run will stop at such a firing; make the law zero there"
                 yield Finding("KX108", "warning", reaction.name, reason, mend)
                 break
+
+
+def _net_laws(network: ReactionNetwork) -> Iterator[Finding]:
+    """KX103 for one-way laws that are forward minus backward, where the importer has not told of it."""
+    told = {finding.element for finding in network.report if finding.code in ("KX103", "KX104")}
+    values = {p.name: p.value for p in (*network.parameters, *network.constants)}
+    splitter = Splitter(network.species_names, values)
+    for reaction in network.reactions:
+        if reaction.name not in told and splitter.is_net(reaction.propensity, reaction.reactants, reaction.products):
+            reason = f"the law {reaction.propensity} is a net rate: one channel, and a run stops where it is negative"
+            mend = "write it as two reactions, forward and backward"
+            yield Finding("KX103", "warning", reaction.name, reason, mend)
 
 
 def _can_be_positive(law: sympy.Expr, network: ReactionNetwork) -> bool:

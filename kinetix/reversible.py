@@ -7,7 +7,7 @@ species has the sign that the parameters' values give it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -114,6 +114,19 @@ class Splitter:
             return False
         (values,) = self.samples(without)
         return bool((values[np.isfinite(values)] == 0).all())
+
+    def is_net(self, law: sympy.Expr, reactants: Collection[str], products: Collection[str]) -> bool:
+        """Whether a law is forward minus backward, each zero without what it would consume."""
+        if not (reactants and products) or self._is_plain(law):
+            return False
+        try:
+            ahead, back = self.split(law)
+        except CannotSplitError:
+            return False
+        if ZERO in (ahead, back) or self.is_never_negative(law):
+            return False
+        consumed = ((ahead, reactants), (back, products))
+        return all(self.vanishes(part, name) for part, names in consumed for name in names)
 
     # the rules -------------------------------------------------------------------------------
 

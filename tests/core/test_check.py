@@ -2,6 +2,7 @@
 
 import pytest
 
+import kinetix as kx
 from kinetix.errors import ModelError, SettingError
 from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
@@ -67,3 +68,17 @@ def test_a_solver_that_there_is_not_is_refused() -> None:
     assert [model.check(solver=s).errors.codes for s in ("fsp", "met", "mean-field")] == [("KX106",), ("KX106",), ()]
     with pytest.raises(SettingError, match="did you mean 'mean-field'"):
         model.check(solver="mean-feld")
+
+
+def test_a_one_way_law_that_is_a_net_rate_is_reported_for_every_network() -> None:
+    """Mutants seen to fail: guarded laws and switches taken for net rates; the importer's own finding told twice."""
+    head = "species X = 5, Y = 3; k = 2; q = 1\n"
+    network = kx.parse(head + "r: X -> Y; k*X - q*Y")
+    assert [(f.severity, f.element) for f in network.check() if f.code == "KX103"] == [("warning", "r")]
+    for law in ("k*X*(X - 1)", "k*X/(1 + Y)", "k*(X - 3)"):
+        assert "KX103" not in network_codes(head + f"r: 2 X -> Y; {law}")
+    assert "KX103" not in network_codes(head + "r: X -> ; k*X - q*Y")
+
+
+def network_codes(text: str) -> set[str]:
+    return {finding.code for finding in kx.parse(text).check()}
