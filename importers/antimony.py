@@ -14,6 +14,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from unicodedata import category
 
 from kinetix.errors import KinetixError, ModelError, SettingError, UnsupportedFeature
 from kinetix.network import ReactionNetwork
@@ -28,7 +29,7 @@ MEGABYTES = 512
 """Address space that the library's process may take."""
 
 _IMPORT = re.compile(r'\bimport\b(?:\s|/\*.*?\*/)*"', re.DOTALL)
-_ASIDE = re.compile(r'//[^\n]*|#[^\n]*|/\*.*?\*/|"[^"\n]*"', re.DOTALL)
+_ASIDE = re.compile(r'```.*?```|//[^\n]*|#[^\n]*|/\*.*?\*/|"[^"\n]*"', re.DOTALL)
 _STRAND = re.compile(r"--(?!>)|(?:^|;)\s*(?:DNA|gene|operator)\b", re.MULTILINE)
 _LINE = re.compile(r"Error in (?:model string|file [^,]*), line (\d+):\s*")
 
@@ -81,8 +82,8 @@ def _require_harmless(text: str) -> None:
     """Refuse what the library must not see: too long, too deep, other files, binary."""
     if len(text) > MAX_CHARACTERS:
         raise ModelError(f"the text has more than {MAX_CHARACTERS:,} characters", mend="no real model has; check it")
-    for line, row in enumerate(text.splitlines(), start=1):
-        if odd := next((c for c in row if not c.isprintable() and c not in "\t\f"), None):
+    for line, row in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
+        if odd := next((c for c in row if category(c) == "Cc" and c != "\t"), None):
             raise ModelError(f"the control character U+{ord(odd):04X} is no text", place=f"line {line}")
     if found := _IMPORT.search(text):
         raise _unsupported(text, found.start(), "the import of another file", "put the models into one file")

@@ -18,6 +18,7 @@ from kinetix.network import Parameter, ReactionNetwork, Species
 
 from .dsl_channels import events_of, rates_of, reactions_of
 from .dsl_meaning import Meaning
+from .dsl_source import ANTIMONY
 from .dsl_statements import gather
 from .dsl_syntax import MAX_CHARACTERS, parse_tree
 
@@ -114,5 +115,5 @@ def _refuse_concentrations(meaning: Meaning, sizes: dict[str, float]) -> None:
         if varies or sizes[home] != 1:
             size = "whose size varies" if varies else f"of size {sizes[home]:g}"
             reason = f"species {name!r} lies in {home!r} {size}, so it is a concentration"
-            mend = f"write substanceOnly species {name} in {home}, and laws in counts"
+            mend = f"write substanceOnly species {name} in {home}, and laws in counts, {ANTIMONY}"
             raise meaning.source.refusal(token, reason, mend)

@@ -246,7 +246,7 @@ class Formulas:
 
     def _unknown_function(self, name: Token) -> Exception:
         if name in {"delay", "rateOf"}:
-            return self.source.unsupported(name, f"the function {name}()")
+            return self.source.unsupported(name, f"the function {name}()", "no solver runs it")
         near = get_close_matches(name, [*FUNCTIONS, PIECEWISE, MASS_ACTION, *self.functions], n=1)
         mend = f"did you mean {near[0]!r}?" if near else "write * between factors, or define the function"
         return self.source.refusal(name, f"unknown function {str(name)!r}", mend)

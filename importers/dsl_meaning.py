@@ -93,7 +93,9 @@ class Meaning:
         """The refusal of a name that nothing defines, with the nearest one."""
         name = str(token)
         if any(r.name == name for r in self.draft.reactions):
-            return self.source.unsupported(token, f"the rate of reaction {name!r} in a formula", "write the law out")
+            return self.source.unsupported(
+                token, f"the rate of reaction {name!r} in a formula", "write the law out", elsewhere=True
+            )
         near = get_close_matches(name, sorted(self.known), n=1)
         mend = f"did you mean {near[0]!r}?" if near else f"give it a value: {name} = ..."
         return self.source.refusal(token, f"unknown name {name!r}", mend)

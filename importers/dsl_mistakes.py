@@ -13,7 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from kinetix.errors import KinetixError, UnsupportedFeature
 
-from .dsl_source import Source
+from .dsl_source import ANTIMONY, Source
 from .dsl_words import WORDS
 
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "COMPARE", "_OR", "_AND", "_CARET"}
@@ -58,6 +58,9 @@ _AT_THE_PLACE: tuple[tuple[str, str, str], ...] = (
 )
 """What Antimony allows and kinetix refuses by name, by the text where the parser stopped."""
 
+_ELSEWHERE = ("a unit", "a model", "a submodel", "a second name", "an element of a submodel", "a deletion")
+"""How the names of those begin that are read with format="antimony"."""
+
 _POWER = r"\*"
 _AND = "&&"
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -78,8 +81,10 @@ def explained(source: Source, problem: UnexpectedInput) -> KinetixError:
     rest, statement = text[position:], _statement_before(text, position)
     words = re.findall(r"[A-Za-z_][A-Za-z0-9_]*", statement)
     expected = _expected(problem)
-    if feature := _unsupported(rest, statement, words):
-        return source.at(line, column, f"{feature[0]} is not supported", feature[1], UnsupportedFeature)
+    if found := _unsupported(rest, statement, words):
+        feature, mend = found
+        mend = f"{mend}, {ANTIMONY}" if feature.startswith(_ELSEWHERE) else mend
+        return source.at(line, column, f"{feature} is not supported", mend, UnsupportedFeature)
     found = _found(rest)
     if (
         statement.rstrip().endswith(";")

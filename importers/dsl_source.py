@@ -10,6 +10,9 @@ from lark import Token, Tree
 
 from kinetix.errors import KinetixError, ModelError, UnsupportedFeature
 
+ANTIMONY = 'or load the file with format="antimony" (needs the package antimony), which means what Antimony means'
+"""What to do about constructs of Antimony that lie outside the language."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -26,8 +29,11 @@ class Source:
             return kind(reason, mend=mend)
         return self.at(start.line or 1, start.column or 1, reason, mend, kind)
 
-    def unsupported(self, where: Token | Tree[Token], feature: str, mend: str | None = None) -> KinetixError:
-        """The refusal of a legal construct that kinetix does not treat."""
+    def unsupported(
+        self, where: Token | Tree[Token], feature: str, mend: str, *, elsewhere: bool = False
+    ) -> KinetixError:
+        """The refusal of a legal construct that the language leaves out; `elsewhere` if format="antimony" has it."""
+        mend = f"{mend}, {ANTIMONY}" if elsewhere else mend
         return self.refusal(where, f"{feature} is not supported", mend, UnsupportedFeature)
 
     def at(

@@ -48,7 +48,7 @@ def _statements(source: Source, tree: Tree[Token], draft: Draft) -> Iterator[Tre
     models = [c for c in tree.children if isinstance(c, Tree) and c.data == "model"]
     if len(models) > 1:
         mend = "write one model in a file"
-        raise source.unsupported(models[1], "a second model in one file", mend)
+        raise source.unsupported(models[1], "a second model in one file", mend, elsewhere=True)
     for child in tree.children:
         if not isinstance(child, Tree):
             continue
