@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,6 +77,10 @@ class CompiledModel:
 
     def evaluate(self, expression: sympy.Expr, counts: ArrayLike, theta: ArrayLike, time: float = 0.0) -> Array:
         """Any expression in the model's names (rules inlined) at counts [..., S]: -> [...]."""
+        return self.evaluator(expression)(counts, theta, time)
+
+    def evaluator(self, expression: sympy.Expr) -> Callable[..., Array]:
+        """The function (counts [..., S], theta [P], time) -> [...] of an expression, rules inlined."""
         network = self.network
         for _ in range(len(network.variables) + 1):
             inner = {symbol(n): network.variables[n] for n in names_in(expression) if n in network.variables}
@@ -83,9 +88,13 @@ class CompiledModel:
                 break
             expression = expression.xreplace(inner)
         law = array_function([expression], network.species_names, network.theta_names)
-        x, p = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
-        (value,) = law(*np.moveaxis(x, -1, 0), *np.moveaxis(p, -1, 0), time)
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), x.shape[:-1])
+
+        def evaluate(counts: ArrayLike, theta: ArrayLike, time: float = 0.0) -> Array:
+            x, p = np.asarray(counts, dtype=np.float64), np.asarray(theta, dtype=np.float64)
+            (value,) = law(*np.moveaxis(x, -1, 0), *np.moveaxis(p, -1, 0), time)
+            return np.broadcast_to(np.asarray(value, dtype=np.float64), x.shape[:-1])
+
+        return evaluate
 
     @cached_property
     def _numpy_laws(self) -> ArrayFunction:

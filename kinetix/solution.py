@@ -16,6 +16,7 @@ from . import distribution
 from .compiler import CompiledModel
 from .distribution import Distribution, Moments
 from .errors import SettingError
+from .expressions import names_in
 from .network import require_known
 from .problem import Problem
 from .quantities import gradient, quantity
@@ -76,6 +77,8 @@ class Solution:
         if name is None:
             return np.stack([distribution.mean(law) for law in self.laws])
         f = self._quantity(name)
+        if self._is_still(name):
+            return np.array([f(k, np.zeros((1, len(self.species)), dtype=np.int64))[0] for k in range(len(self.times))])
         return np.array([law.expect(partial(f, k)) for k, law in enumerate(self.laws)])
 
     def std(self, name: str | None = None) -> Array:
@@ -98,7 +101,9 @@ class Solution:
         if first is None:
             return scale * np.stack([distribution.covariance(law) for law in self.laws])
         f, g = self._quantity(first), self._quantity(second or first)
-        result = np.empty(len(self.times))
+        result = np.zeros(len(self.times))
+        if self._is_still(first) or self._is_still(second or first):
+            return result
         for k, law in enumerate(self.laws):
             if isinstance(law, Moments):
                 result[k] = self._propagated(k, law, first, second or first)
@@ -173,6 +178,8 @@ class Solution:
     # names and times ---------------------------------------------------------------------------
 
     def _time(self, time: float) -> int:
+        if np.isinf(time) and np.isinf(self.times[-1]):
+            return len(self.times) - 1
         nearest = int(np.argmin(np.abs(self.times - time)))
         if abs(self.times[nearest] - time) > 1e-9 * max(abs(time), 1e-300):
             raise ValueError(f"no law at time {time}; there are {', '.join(f'{t:g}' for t in self.times)}")
@@ -184,8 +191,12 @@ class Solution:
 
     def _quantity(self, name: str) -> Quantity:
         """The function (place of the time, counts [N, S]) -> [N] of a named quantity of the model."""
-        expression = quantity(self.model.network, name)
-        return lambda k, x: self.model.evaluate(expression, x, self._theta(k), float(self.times[k]))
+        evaluate = self.model.evaluator(quantity(self.model.network, name))
+        return lambda k, x: evaluate(x, self._theta(k), float(self.times[k]))
+
+    def _is_still(self, name: str) -> bool:
+        """Whether a named quantity is the same in every state: a parameter, a volume, a boundary species."""
+        return not names_in(quantity(self.model.network, name)) & set(self.species)
 
     def _theta(self, k: int) -> Array:
         """Parameters and constants at one of the times: [P]."""
