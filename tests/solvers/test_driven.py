@@ -64,6 +64,20 @@ def test_an_event_at_a_time_moves_every_state_and_the_rest_follows():
     compare(network, 4.0, evolved(doubled, [(chain(), 2.0)]))
 
 
+def test_what_is_lost_before_a_cut_is_in_the_bound_after_it():
+    """Mutants seen to fail: the bound at or after a cut without what was lost before it."""
+    network = births_and_deaths(Event("double", TIME >= 2, {"X": 2 * X}))
+    solution = kx.solve(network, TIMES, solver="fsp", leak=1e-3, caps={"X": 14})
+    at_two = evolved(point(3, 120), [(chain(size=120), 2.0)])
+    doubled = np.zeros(120)
+    doubled[::2] = at_two[:60]
+    for time, expected in ((2.0, doubled), (4.0, evolved(doubled, [(chain(size=120), 2.0)]))):
+        law = solution.marginal("X", time)
+        distance = 0.5 * np.abs(np.pad(law, (0, 120 - len(law))) - expected).sum()
+        bound = solution.meta["error_by_time"][TIMES.tolist().index(time)]
+        assert 1e-9 < distance <= bound < 0.1
+
+
 def test_a_strict_trigger_shows_only_after_its_time():
     network = births_and_deaths(Event("empty", TIME > 2, {"X": sympy.Integer(0)}))
     compare(network, 2.0, evolved(point(3), [(chain(), 2.0)]))
