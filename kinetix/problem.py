@@ -21,7 +21,10 @@ MOST = 2**62
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """`times` [T], increasing from >= 0; `theta` [P] in the order of `network.theta_names`."""
+    """`times` [T], increasing from >= 0; `theta` [P] in the order of `network.theta_names`.
+
+    The last time may be infinite: the stationary law (for solvers that know it, see `require_finite`).
+    """
 
     model: CompiledModel
     times: Array
@@ -31,12 +34,19 @@ class Problem:
     def __post_init__(self) -> None:
         if self.times.ndim != 1 or len(self.times) == 0:
             raise SettingError("a problem needs at least one output time")
-        if not np.isfinite(self.times).all() or self.times[0] < 0 or (np.diff(self.times) <= 0).any():
-            raise SettingError("output times must be finite, >= 0 and increasing", place="times")
+        if np.isnan(self.times).any() or self.times[0] < 0 or (self.times[1:] <= self.times[:-1]).any():
+            raise SettingError("output times must be finite (but the last), >= 0 and increasing", place="times")
         if self.theta.shape != self.model.theta.shape:
             raise SettingError(f"theta has the shape {self.theta.shape}, not {self.model.theta.shape}")
         if not np.isfinite(self.theta).all():
             raise SettingError("parameter values must be finite", place="parameters")
+
+    def require_finite(self, solver: str) -> None:
+        """SettingError, naming the solver, when the stationary law is asked for."""
+        if np.isinf(self.times[-1]):
+            raise SettingError(
+                f"{solver} knows no law at time = inf", place="times", mend="use fsp, or a late finite time"
+            )
 
     @classmethod
     def of(

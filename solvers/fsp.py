@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,7 +20,7 @@ from scipy.sparse import csr_array
 from kinetix.constructs import require
 from kinetix.distribution import Tabulated
 from kinetix.errors import SettingError, UnsupportedFeature
-from kinetix.network import require_known
+from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
@@ -27,7 +28,13 @@ from kinetix.space import StateSpace
 
 from . import driven_law
 from .drive import is_driven
+from .estimate import Estimate, estimate
+from .grid import grid_of
+from .parallel import Flag, run_all
 from .projection import Law, Projector
+from .sensitivity import derivatives
+from .stationary import horizon, stationary
+from .window import Start, WindowMaker
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -69,8 +76,10 @@ class FSP:
         require(problem.model.network, "fsp")
         if is_driven(problem.model):
             return driven_law.solve(self, problem)
+        if np.isinf(problem.times[-1]):
+            return self._with_limit(problem)
         started = time.process_time()
-        projector = self._projector(problem)
+        projector = self.projector(problem)
         (found,) = projector.adapted(problem.theta[None, :], _nothing(problem), lambda law: law)
         bound = found.lost + found.bound + max(1.0 - float(projector.maker.start.p.sum()), 0.0)
         names, space = problem.model.network.species_names, found.space
@@ -114,36 +123,99 @@ class FSP:
                 pickers[id(law.space)] = law.space, [_picker(law.space, rows, axes) for rows in counts]
             return [picker @ p for picker, p in zip(pickers[id(law.space)][1], law.laws, strict=True)]
 
-        found = self._projector(problem).adapted(np.asarray(thetas, dtype=np.float64), least, weighed)
+        found = self.projector(problem).adapted(np.asarray(thetas, dtype=np.float64), least, weighed)
         with np.errstate(divide="ignore"):
             return [np.log(np.stack(column)) for column in zip(*found, strict=True)]
 
+    def log_prob_gradient_batch(
+        self,
+        problem: Problem,
+        thetas: Array,
+        counts: Sequence[Counts],
+        axes: Sequence[int],
+        parameters: Sequence[int],
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[list[Array], list[Array]]:
+        """As `log_prob_batch`, with derivatives: one [B, U_k] and one [B, U_k, K] a time.
+
+        The derivatives are those of the log-probabilities by theta at the places `parameters` [K], by forward
+        sensitivities on the same windows; NaN where a probability is 0.
+        """
+        values, which = np.asarray(thetas, dtype=np.float64), list(parameters)
+        least = _nothing(problem)
+        for rows in counts:
+            least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
+        projector = self.projector(problem)
+        spaces = projector.adapted(values, least, lambda law: law.space)
+
+        def task(space: StateSpace, theta: Array, _: Flag) -> list[tuple[Array, Array]]:
+            grid, start = grid_of(problem.model, space), projector.maker.start.on(space)
+            laws, slopes = derivatives(grid, theta, start, problem.times, which)
+            pickers = [_picker(space, rows, axes) for rows in counts]
+            return [(m @ laws[k], np.stack([m @ s[k] for s in slopes], axis=-1)) for k, m in enumerate(pickers)]
+
+        tasks = [partial(task, space, theta) for space, theta in zip(spaces, values, strict=True)]
+        found = list(zip(*run_all(tasks, self.threads), strict=True))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = [np.log(np.stack([p for p, _ in column])) for column in found]
+            return logs, [np.stack([s / p[:, None] for p, s in column]) for column in found]
+
+    def estimate(self, problem: Problem) -> Estimate:
+        """States, memory and seconds that `solve` will take, before any of it; see `Estimate`."""
+        return estimate(self.projector(problem), problem.theta)
+
+    def _with_limit(self, problem: Problem) -> Solution:
+        """The laws at the finite times, and the stationary one; no error is proven of that, so none is stated."""
+        started, finite = time.process_time(), problem.times[:-1]
+        network, laws, errors = problem.model.network, [], []
+        if len(finite):
+            first = self.solve(replace(problem, times=finite))
+            laws, errors = list(first.laws), list(first.meta["error_by_time"])
+        maker = WindowMaker(problem.model, Start.of(problem.initial), problem.theta, 1.0)
+        maker = replace(maker, end=max(horizon(maker, problem.theta), *finite, 0.0))
+        found = stationary(maker, problem.theta, leak=self.leak, max_states=self.max_states, fixed=self._fixed(network))
+        meta = provenance(
+            self,
+            network,
+            started,
+            error_by_time=[*errors, None],
+            states=found.space.size,
+            stationary={"leak": found.leak, "residual": found.residual},
+        )
+        return Solution.of(problem, [*laws, Tabulated(found.space, found.p)], error=None, meta=meta)
+
+    def _fixed(self, network: ReactionNetwork) -> dict[int, int]:
+        caps = self.caps or {}
+        require_known(caps, network.species_names, "species")
+        return {network.species_names.index(name): cap for name, cap in caps.items()}
+
     def window(self, problem: Problem, thetas: Array, *, leak: float | None = None) -> StateSpace:
         """The union, over parameter vectors [B, P] and all times, of windows that lose at most `leak`."""
-        projector = (self if leak is None else replace(self, leak=leak))._projector(problem)  # noqa: SLF001
+        projector = (self if leak is None else replace(self, leak=leak)).projector(problem)
         caps = projector.adapted(np.asarray(thetas, dtype=np.float64), _nothing(problem), lambda law: law.caps)
         return projector.maker.space(np.max(caps, axis=0))
 
     def tables(self, problem: Problem, thetas: Array, space: StateSpace) -> tuple[Array, Array]:
         """The laws on one fixed window: [B, P] -> p [B, T, N] and the probability lost by the last time [B]."""
-        projector = self._projector(problem)
+        projector = self.projector(problem)
         laws = projector.on(space, np.asarray(thetas, dtype=np.float64))
         return laws, np.maximum(projector.maker.start.p.sum() - laws[:, -1].sum(axis=-1), 0.0)
 
-    def _projector(self, problem: Problem) -> Projector:
+    def projector(self, problem: Problem) -> Projector:
+        """The engine for one problem with these settings."""
         require(problem.model.network, "fsp")
         if is_driven(problem.model):
             raise UnsupportedFeature(
                 "only laws and likelihoods are known of models with events or laws that switch", place="fsp"
             )
-        names, caps = problem.model.network.species_names, self.caps or {}
-        require_known(caps, names, "species")
+        problem.require_finite("this question to fsp")
         return Projector.of(
             problem,
             leak=self.leak,
             max_states=self.max_states,
             max_work=self.max_work,
-            fixed={names.index(name): cap for name, cap in caps.items()},
+            fixed=self._fixed(problem.model.network),
             threads=self.threads,
         )
 

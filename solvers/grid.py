@@ -58,6 +58,14 @@ class Rates:
             total += self.each[r]
         return total.reshape(-1)
 
+    def stopped(self, where: Mask) -> Rates:
+        """The same with nothing leaving the states at `where` [N]."""
+        mask = np.asarray(where, dtype=np.bool_).reshape(self.grid.space.shape)
+        each = [np.where(mask, 0.0, rate) for rate in self.each]
+        broken = [(r, bad & ~mask, raw) for r, bad, raw in self.broken]
+        table = None if self.table is None else np.array(each).reshape(self.table.shape)
+        return Rates(self.grid, each, broken, table)
+
     def refuse(self, reached: Array) -> None:
         """Raise RunError, naming reaction and state, when probability [N] reached a broken place."""
         for r, bad, raw in self.broken:
@@ -210,14 +218,24 @@ class Grid:
     def terms(self, rates: Rates, rate: float) -> Terms:
         """The matrix I + Q / rate of the propensities; `rate` at least the largest outflow."""
         scale = 1.0 / rate if rate > 0 else 0.0
+        stay = 1.0 - rates.outflow * scale
         if rates.table is not None:
-            return self._flat.terms(rates.table, 1.0 - rates.outflow * scale, scale)
-        inner = prod(self.space.shape[self.split :])
-        builder = _Builder(self.space.size, inner, self.order)
+            return self._flat.terms(rates.table, stay, scale)
+        return self._built(rates.each, stay, scale)
+
+    def terms_of(self, slopes: list[Array], rate: float) -> Terms:
+        """The derivative of I + Q / rate, from those of the propensities, which may be negative."""
+        scale, outflow = 1.0 / rate if rate > 0 else 0.0, np.zeros(self.space.shape)
         for r in self.moving:
-            if rates.each[r].any():
-                self._add(builder, r, rates.each[r])
-        return builder.terms(1.0 - rates.outflow * scale, scale)
+            outflow += slopes[r]
+        return self._built(slopes, outflow.reshape(-1) * -scale, scale)
+
+    def _built(self, each: list[Array], stay: Array, scale: float) -> Terms:
+        builder = _Builder(self.space.size, prod(self.space.shape[self.split :]), self.order)
+        for r in self.moving:
+            if each[r].any():
+                self._add(builder, r, each[r])
+        return builder.terms(stay, scale)
 
     @cached_property
     def order(self) -> Counts:
@@ -266,7 +284,7 @@ class _Flat:
         R, N, shape = len(grid.steps), grid.space.size, grid.space.shape
         inside, below = np.zeros((R, *shape)), np.zeros((R, *shape), dtype=np.bool_)
         for r, (block, short) in enumerate(zip(grid.staying, grid.below, strict=True)):
-            inside[(r, *block)] = 1.0
+            inside[r][block] = 1.0
             if short is not None:
                 below[r] = short if grid.missing is None else short & ~grid.missing
         step, term = np.unique(grid.steps, return_inverse=True)
@@ -291,9 +309,9 @@ def _factors(rate: Array, k: int) -> tuple[Array, Array] | None:
     """The factors of a rate over the first k axes and the others, or None when it is no such product."""
     outer, inner = rate.shape[:k], rate.shape[k:]
     table = rate.reshape(prod(outer), prod(inner))
-    row, place = divmod(int(np.argmax(table)), table.shape[1])
+    row, place = divmod(int(np.argmax(np.abs(table))), table.shape[1])
     gain, factor = table[:, place] / table[row, place], table[row]
-    if 1 not in table.shape and (np.abs(table - gain[:, None] * factor) > SAME * table).any():
+    if 1 not in table.shape and (np.abs(table - gain[:, None] * factor) > SAME * np.abs(table)).any():
         return None
     return gain.reshape(outer), factor.reshape(inner)
 
@@ -332,8 +350,8 @@ class _Builder:
         count, n = len(self.steps), self.inner
         plain = [len(table) == n and bool((table == 1.0).all()) for table in self.tables]
         order = sorted(range(count), key=lambda r: not plain[r])
-        for items in (self.gains, self.tables, self.steps, self.backs):
-            items[:] = [items[r] for r in order]  # type: ignore[index, attr-defined]
+        self.gains, self.tables = [self.gains[r] for r in order], [self.tables[r] for r in order]
+        self.steps, self.backs = [self.steps[r] for r in order], [self.backs[r] for r in order]
         step, back = np.array(self.steps, dtype=np.int64), np.array(self.backs, dtype=np.int64)
         pool, base, stride = [], np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         at = 0
@@ -368,8 +386,9 @@ class _Key:
 def grid_of(model: CompiledModel, space: StateSpace) -> Grid:
     """The grid of a window, kept for the next question about the same model."""
     network = model.network
-    value = (network.fingerprint, network.species_names, network.theta_names, network.propensities, space.free)
-    value += (space.lower, space.shape, space.offset.tobytes(), space.basis.tobytes())
+    names = network.fingerprint, network.species_names, network.theta_names, network.propensities
+    frame = space.free, space.lower, space.shape, space.offset.tobytes(), space.basis.tobytes()
+    value = (*names, *frame)
     return _kept(_Key(value, model, space))
 
 

@@ -44,7 +44,8 @@ class Flow:
     """The laws [T, N] of one integration, and what it took.
 
     `error` [T] bounds the distance in L1 from the exact laws on the window; `occupancy` [N] is about the
-    time that probability spent in each state; `stopped` when more than allowed was lost.
+    time that probability spent in each state; `stopped` when more than allowed was lost. Where the
+    products allowed are too few, the laws are not filled and `left` products were still to do.
     """
 
     laws: Array
@@ -52,9 +53,10 @@ class Flow:
     occupancy: Array
     products: dict[str, int] = field(default_factory=lambda: {"uniformisation": 0, "chebyshev": 0})
     stopped: bool = False
+    left: float = 0.0
 
 
-def integrate(
+def integrate(  # noqa: PLR0913 - all but four are optional
     terms: Terms,
     rate: float,
     start: Array,
@@ -64,15 +66,17 @@ def integrate(
     tolerance: float = 1e-11,
     positive: bool = False,
     control: Counts | None = None,
+    most: float = np.inf,
 ) -> Flow:
     """The laws exp(Q t) `start` at `times` [T]: `terms` is I + Q / `rate`.
 
     `tolerance` is what the expansions, and taking a law as constant, may add to the error altogether;
-    `positive` keeps to uniformisation, for digits of rare states. A nonzero `control[0]` ends the run.
+    `positive` keeps to uniformisation, for digits of rare states. A nonzero `control[0]` ends the run, and
+    so does a stretch that would need more than `most` products in all.
     """
     flag = np.zeros(1, dtype=np.int64) if control is None else control
     flow = Flow(np.zeros((len(times), len(start))), np.zeros(len(times)), np.zeros(len(start)))
-    _Run(terms, rate, times, lost_at_most, tolerance, flag, flow).go(start, positive=positive)
+    _Run(terms, rate, times, lost_at_most, tolerance, flag, flow, most).go(start, positive=positive)
     return flow
 
 
@@ -87,6 +91,7 @@ class _Run:
     tolerance: float
     control: Counts
     flow: Flow
+    most: float
     now: float = 0.0
     done: int = 0
     error: float = 0.0
@@ -107,8 +112,11 @@ class _Run:
                 failed = failed + 1 if advanced is None else 0
             else:
                 length = left if positive or left < max(1.5 * self.stretch, LEAST) else self.stretch
-                advanced, failed = self._swept(law, whole, length, left), 0
+                if sum(self.flow.products.values()) + length > 1.2 * self.most:
+                    self.flow.left = left
+                    return
                 self.stretch, self.aim = 2.0 * self.stretch, max(self.aim, LOWEST)
+                advanced, failed = self._swept(law, whole, length, left), 0
             if advanced is not None:
                 law, spent = advanced
                 spare -= spent

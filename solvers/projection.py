@@ -57,7 +57,11 @@ class Law:
 
 @dataclass(frozen=True, eq=False)
 class Projector:
-    """One start, model and set of times, and how much may be lost and spent; see `FSP`."""
+    """One start, model and set of times, and how much may be lost and spent; see `FSP`.
+
+    `positive` keeps to uniformisation, which keeps the digits of rare states. Nothing leaves a state
+    where `absorbing`, a function of counts [N, S] -> [N], is true.
+    """
 
     maker: WindowMaker
     times: Array
@@ -67,6 +71,7 @@ class Projector:
     fixed: Mapping[int, int]
     threads: int | None
     positive: bool = False
+    absorbing: Callable[[Counts], NDArray[np.bool_]] | None = None
 
     @classmethod
     def of(cls, problem: Problem, **limits: Any) -> Projector:
@@ -84,10 +89,7 @@ class Projector:
         network = self.maker.model.network
         _SEEN[network.fingerprint] += len(thetas)
         compiled = _SEEN[network.fingerprint] >= MANY and have_numba()
-        waiting = {
-            b: np.maximum(self._with_fixed(self.maker.guess(theta, least, compiled=compiled)), least)
-            for b, theta in enumerate(thetas)
-        }
+        waiting = {b: self.guess(theta, least, compiled=compiled) for b, theta in enumerate(thetas)}
         found: dict[int, T] = {}
         while waiting:
             places = {caps: self._place(caps) for caps in {tuple(caps.tolist()) for caps in waiting.values()}}
@@ -105,12 +107,17 @@ class Projector:
                     waiting[b] = wider
         return [found[b] for b in range(len(thetas))]
 
+    def guess(self, theta: Array, at_least: Counts | None = None, *, compiled: bool = False) -> Counts:
+        """The caps [S] of the first window."""
+        least = self.maker.start.counts.max(axis=0) if at_least is None else at_least
+        return np.maximum(self._with_fixed(self.maker.guess(theta, least, compiled=compiled)), least)
+
     def on(self, space: StateSpace, thetas: Array) -> Array:
         """The laws of every rate vector [B, P] on one window, whatever it loses: [B, T, N]."""
         grid, start = grid_of(self.maker.model, space), self.maker.start.on(space)
 
         def task(theta: Array, flag: Flag) -> Array:
-            return self._integrate(grid.rates(theta), start, flag, lost_at_most=2.0).laws
+            return self._integrate(self._rates(grid, theta), start, flag, lost_at_most=2.0).laws
 
         tasks = [partial(task, theta) for theta in thetas]
         return np.stack(run_all(tasks, self.threads, short=space.size <= SHORT))
@@ -126,12 +133,16 @@ class Projector:
             )
         return grid_of(self.maker.model, space), self.maker.start.on(space)
 
+    def _rates(self, grid: Grid, theta: Array) -> Rates:
+        rates = grid.rates(theta)
+        return rates if self.absorbing is None else rates.stopped(self.absorbing(grid.space.states()))
+
     def _attempt(
         self, place: tuple[Grid, Array], caps: Counts, theta: Array, keep: Callable[[Law], T], flag: Flag
     ) -> tuple[list[T], Counts | None]:
         """For a rate vector on one window: what to keep, or a wider window."""
         grid, start = place
-        rates = grid.rates(theta)
+        rates = self._rates(grid, theta)
         flow = self._integrate(rates, start, flag, lost_at_most=self.leak)
         lost = np.maximum(start.sum() - flow.laws.sum(axis=1), 0.0)
         if not flow.stopped and lost[-1] <= self.leak:
@@ -145,13 +156,7 @@ class Projector:
         tau, tolerance = rate * float(self.times[-1]), 0.05 * self.leak
         positive = self.positive or bool(rates.broken) or tau * len(start) * terms.additions < TRIFLE
         products = tau if positive else min(tau, predicted(tau, 1e-3 * tolerance))
-        if (work := products * len(start) * terms.additions) > self.max_work:
-            raise TruncationError(
-                f"integrating {len(start)} states to t = {self.times[-1]:g} takes about {work:.1e} additions, "
-                f"more than max_work = {self.max_work:.1e}",
-                place="fsp",
-                mend="raise max_work, or use ssa",
-            )
+        self._afford(products * len(start) * terms.additions, len(start))
         flow = integrate(
             terms,
             rate,
@@ -161,9 +166,21 @@ class Projector:
             tolerance=tolerance,
             positive=positive,
             control=flag,
+            most=self.max_work / (len(start) * terms.additions),
         )
+        if flow.left:
+            self._afford((sum(flow.products.values()) + flow.left) * len(start) * terms.additions, len(start))
         rates.refuse(flow.occupancy + flow.laws[-1])
         return flow
+
+    def _afford(self, work: float, states: int) -> None:
+        if work > self.max_work:
+            raise TruncationError(
+                f"integrating {states} states to t = {self.times[-1]:g} takes about {work:.1e} additions, "
+                f"more than max_work = {self.max_work:.1e}",
+                place="fsp",
+                mend="raise max_work, or use ssa",
+            )
 
     def _wider(self, caps: Counts, rates: Rates, flow: Flow, lost: float) -> Counts:
         # a sweep that stops early has few samples of its occupancy, which may miss the face: its laws do not
