@@ -176,7 +176,8 @@ class _Walk:
                 return
             self.output.write(step, step.end if step.end < bound else bound * (1 - AT_ONCE), self.theta)
             self.time, self.state = step.end, step.state
-        self._settle(bound)
+        if self._settle(bound):
+            self.output.rewrite(bound * (1 - SHOWN), self.state, self.theta)
         self.output.write_until(bound * (1 + AT_ONCE), self.state, self.theta)
         if cut <= self.end:
             self._pass(bound)

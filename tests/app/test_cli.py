@@ -197,3 +197,22 @@ def test_sigterm_ends_with_143(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 143
     assert done.stderr == "kinetix: stopped by SIGTERM\n"
+
+
+def test_the_mean_field_on_the_command_line(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """An sd that is not stated is an empty cell, null, or nothing. Mutant: the text `nan`."""
+    model, table = tmp_path / "m.ant", tmp_path / "run.csv"
+    model.write_text("species X = 4; d: X -> ; k*X; k = 1.0\n")
+    code, out, err = run("solve", model, "--times", "0,1", "--solver", "mean-field", "--output", table)
+    assert (code, err) == (0, "")
+    assert "mean (no sd is stated) at t = 1" in out
+    assert "nan" not in out
+    rows = table.read_text().splitlines()
+    assert rows[0] == "time,X-mean,X-sd"
+    assert rows[1] == "0.0,4.0,"
+    code, out, _ = run("solve", model, "--times", "1", "--solver", "mean-field", "--json", "--rtol", "1e-6")
+    data = json.loads(out)
+    assert (data["sd"], data["meta"]["settings"]["rtol"]) == ([[None]], 1e-6)
+    code, _, err = run("solve", model, "--times", "1", "--solver", "mean-field", "--rtoll", "1")
+    assert (code, err) == (2, "kinetix: mean-field: unknown option --rtoll; did you mean --rtol?\n")
+    assert "means only, exact where every law is of first order" in run("solvers")[1]

@@ -97,3 +97,33 @@ def test_the_report_of_a_study_is_one_page_that_loads_nothing(tmp_path: Path) ->
         assert outside not in page.replace("http://www.w3.org", "")
     assert "Hellinger" in page
     assert sorted(p.name for p in tmp_path.iterdir()) == ["study.html"]
+
+
+def test_moments_have_no_distance_and_their_means_are_compared(tmp_path: Path) -> None:
+    """Mutants: a distance of 0, or a refusal, where no probabilities are stated; means divided by those of the time."""
+    solvers = ["fsp", "ssa", "mean-field", "linear-noise"]
+    study = compare(birth_death(), [0.5, 2.0], solvers=solvers, reference="fsp", seed=3)
+    rows = {(row["solver"], row["time"]): row for row in study.rows()}
+    assert rows["ssa", 2.0]["hellinger"] > 0
+    for name in ("mean-field", "linear-noise"):
+        row = rows[name, 2.0]
+        assert {row[key] for key in ("hellinger", "floor", "total_variation", "worst_marginal_hellinger")} == {None}
+        assert row["worst_mean"] == "X"
+        assert row["worst_mean_gap"] < 1e-7
+    gap = abs(study.solutions["ssa"].mean()[0, 0] - study.solutions["fsp"].mean()[0, 0])
+    assert rows["ssa", 0.5]["worst_mean_gap"] == pytest.approx(gap / study.solutions["fsp"].mean()[1, 0])
+    text = study.table()
+    assert "- not stated: an answer in moments alone" in text
+    assert "nan" not in text
+    study.report(tmp_path / "study.html")
+    page = (tmp_path / "study.html").read_text()
+    assert "not stated" in page
+    assert "only their means are compared" in page
+
+
+def test_a_study_measured_from_the_mean_field_compares_means_alone(tmp_path: Path) -> None:
+    study = compare(birth_death(), [1.0], solvers=["mean-field", "fsp", "ssa"], seed=3)
+    assert [row["hellinger"] for row in study.rows()] == [None, None]
+    assert study.floor("ssa") is None
+    study.report(tmp_path / "study.html")
+    assert "largest difference of means" in (tmp_path / "study.html").read_text()

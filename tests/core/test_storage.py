@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetix.distribution import PointMass, Sampled, Tabulated
+from kinetix.distribution import Fractional, Moments, PointMass, Sampled, Tabulated
 from kinetix.errors import CheckpointError, SettingError
 from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
@@ -108,3 +108,30 @@ def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(SettingError, match=r"run\.csv: .*end it with \.nc"):
         table().save(tmp_path / "run.csv")
     assert not list(tmp_path.iterdir())
+
+
+def test_moments_fractions_and_changing_parameters_survive_the_disk(tmp_path: Path) -> None:
+    """Mutants: the spread dropped; thetas dropped; amounts rounded to counts."""
+    rng = np.random.default_rng(4)
+    problem = Problem.of(DIMER, [0.0, 1.0, 2.0], initial={"P": 2.5})
+    assert isinstance(problem.initial, Fractional)
+    laws = [problem.initial, Moments(rng.random(2)), Moments(rng.random(2), rng.random((2, 2)))]
+    solution = Solution.of(problem, laws, thetas=rng.random((3, 3)))
+    save_solution(solution, tmp_path / "run.nc")
+    back = load_solution(tmp_path / "run.nc")
+    first, second, third = back.laws
+    assert isinstance(first, Fractional)
+    assert isinstance(second, Moments)
+    assert isinstance(third, Moments)
+    np.testing.assert_array_equal(first.amounts, problem.initial.amounts)
+    assert first.culprit == problem.initial.culprit
+    np.testing.assert_array_equal(second.centre, laws[1].centre)
+    assert second.spread is None
+    np.testing.assert_array_equal(third.spread, laws[2].spread)
+    np.testing.assert_array_equal(back.thetas, solution.thetas)
+    assert load_solution_of(table(), tmp_path).thetas is None
+
+
+def load_solution_of(solution: Solution, folder: Path) -> Solution:
+    save_solution(solution, folder / "other.nc")
+    return load_solution(folder / "other.nc")

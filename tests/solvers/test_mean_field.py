@@ -122,7 +122,7 @@ def test_a_rate_rule_feeds_a_reaction():
     ids=["short pulse", "pulse set by a parameter", "curved", "whole parts", "smooth"],
 )
 def test_laws_that_switch_in_time(law, end, expected):
-    """Mutants seen to fail: no cuts (the first pulse is stepped over); no search inside steps."""
+    """Mutants seen to fail: no cuts (the first pulse is stepped over); no longest step where laws contain the time."""
     close(means(growth(law), [end / 4, end])[0][1], expected, relative=1e-7)
 
 
@@ -194,10 +194,14 @@ def test_a_trigger_that_turns_true_just_after_time_0():
 
 
 def test_events_at_once_run_in_order_with_values_from_before():
-    """Both at X >= 5, which differ by rounding. Mutants: X >= 5 and 2 X >= 10 taken one after another."""
-    events = [Event("e", X >= 5, {"X": sympy.Integer(0)}), Event("f", 3 * X >= 15, {"Y": X})]
-    network = model({"X": 0, "Y": 0}, {"k": 0.1}, [({}, {"X": 1}, K)], events=events)
-    close(means(network, [49.0, 60.0], "X", "Y"), [[4.9, 1.0], [0, 5]], absolute=1e-8)
+    """All at X = 5, in forms that differ by rounding. Mutant seen to fail: the state read at the crossing itself."""
+    forms = [3 * X >= 15, X / 7 >= 5 / 7, X**2 >= 25, sympy.exp(X) >= float(np.exp(5)), X / 10 + X * 0.2 >= 1.5]
+    events = [Event("first", X >= 5, {"X": sympy.Integer(0)})]
+    events += [Event(f"e{i}", form, {f"Y{i}": X}) for i, form in enumerate(forms)]
+    names = [f"Y{i}" for i in range(len(forms))]
+    network = model({"X": 0, **dict.fromkeys(names, 0)}, {"k": 0.1}, [({}, {"X": 1}, K)], events=events)
+    found = means(network, [49.0, 60.0], "X", *names)
+    close(found, [[4.9, 1.0], *[[0, 5]] * len(forms)], absolute=1e-8)
 
 
 def test_events_cause_events():
