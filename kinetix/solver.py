@@ -23,6 +23,12 @@ class Solver(Protocol):
         ...
 
 
+def require_times(solver: Solver, problem: Problem) -> None:
+    """SettingError, naming the solver, when it is asked for the stationary law and knows none."""
+    if not getattr(solver, "stationary", False):
+        problem.require_finite(type(solver).__name__)
+
+
 @runtime_checkable
 class BatchSolver(Solver, Protocol):
     """A solver that weighs the same observed counts under many parameter vectors at once."""

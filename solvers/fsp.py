@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,9 @@ class FSP:
     for batches of parameter vectors.
     """
 
+    stationary: ClassVar[bool] = True
+    """It knows the law at time = inf."""
+
     leak: float = 1e-9
     max_states: int = 1_000_000
     caps: Mapping[str, int] | None = None
@@ -75,6 +79,7 @@ class FSP:
         """The laws on the window; `error` bounds their total variation, worst over times (by time in `meta`)."""
         require(problem.model.network, "fsp")
         if is_driven(problem.model):
+            problem.require_finite("fsp with events or laws that move")
             return driven_law.solve(self, problem)
         if np.isinf(problem.times[-1]):
             return self._with_limit(problem)

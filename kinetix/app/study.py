@@ -22,7 +22,7 @@ from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.network import require_known
 from kinetix.problem import Problem
 from kinetix.solution import Solution
-from kinetix.solver import Solver
+from kinetix.solver import Solver, require_times
 
 Array = NDArray[np.float64]
 
@@ -48,6 +48,8 @@ class Study:
         if len(solvers) < 2:
             raise SettingError("a study needs two solvers", place="solvers", mend="name at least two, as fsp,ssa")
         require_known([reference], tuple(solvers), "solver as reference")
+        for solver in solvers.values():
+            require_times(solver, problem)
         solutions = {
             name: solver.solve(problem, rng=generator(seed, name)).with_meta(seed=seed)
             for name, solver in solvers.items()

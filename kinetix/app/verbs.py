@@ -17,7 +17,7 @@ from kinetix.errors import CheckpointError, SettingError
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solution import Solution
-from kinetix.solver import Solver
+from kinetix.solver import Solver, require_times
 
 from .choice import require_arguments, seed_of, solver_of
 
@@ -73,6 +73,7 @@ def solve(
     """
     chosen, number = solver_of(solver, settings), seed_of(seed)
     problem = Problem.of(network, times, parameters=parameters, initial=initial)
+    require_times(chosen, problem)
     return chosen.solve(problem, rng=np.random.default_rng(number)).with_meta(seed=number)
 
 

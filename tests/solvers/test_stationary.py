@@ -68,6 +68,9 @@ def test_conserved_totals_are_kept():
 def test_what_has_no_limit_and_who_knows_none_is_refused():
     with pytest.raises(TruncationError, match="stationary law needs a window"):
         FSP(max_states=3_000).solve(Problem.of(exact.birth_death(1.0, 0.0), [np.inf]))
+    for name in ("ssa", "mean-field"):
+        with pytest.raises(SettingError, match="knows no law at time = inf; use fsp"):
+            kx.solve(exact.birth_death(), [1.0, np.inf], solver=name)
     for times in ([np.inf, 1.0], [np.nan], [1.0, np.inf, np.inf]):
         with pytest.raises(SettingError, match="finite"):
             Problem.of(exact.birth_death(), times)
