@@ -172,9 +172,9 @@ class _Moment:
     def _first(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of the events that wait, the one whose turn it is: by priority, then as declared."""
         if all(event.priority is None for event in self.events):
-            return np.argmax(self.pending[rows], axis=1)
+            return np.asarray(np.argmax(self.pending[rows], axis=1))
         order = self.jumps.priorities(self.x[rows], self.p[rows], self.t[rows])
-        return np.argmax(np.where(self.pending[rows], order, -np.inf), axis=1)
+        return np.asarray(np.argmax(np.where(self.pending[rows], order, -np.inf), axis=1))
 
     def _take(self, due: list[tuple[int, Array | None]]) -> None:
         """Delayed events whose time has come wait for their turn; of several of one event, one after another."""

@@ -64,6 +64,7 @@ class LinearNoise:
         started = time.process_time()
         network = problem.model.network
         require(network, "linear-noise")
+        problem.require_finite("linear-noise")
         equations = NoiseEquations(problem.model)
         equations.require_smooth()
         begin = np.concatenate([start_of(problem.initial), distribution.covariance(problem.initial)[equations.upper]])

@@ -56,6 +56,7 @@ class MeanField:
         started = time.process_time()
         network = problem.model.network
         require(network, "mean-field")
+        problem.require_finite("mean-field")
         equations = RateEquations(problem.model)
         course = Course(equations, Tolerances(self.rtol, self.atol, self.max_steps), "mean-field")
         run = course.run(start_of(problem.initial), problem.theta, problem.times)

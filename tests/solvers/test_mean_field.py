@@ -118,8 +118,9 @@ def test_a_rate_rule_feeds_a_reaction():
         (sympy.Piecewise((K, sympy.sin(TIME) > 0.5), NEVER), 63, 10 * 2 * np.pi / 3),
         (K * sympy.Mod(sympy.floor(TIME), 2), 100, 50.0),
         (sympy.sin(TIME) ** 2, 100, 50 - np.sin(200) / 4),
+        (sympy.exp(-((TIME - 700) ** 2)), 1000, np.sqrt(np.pi)),
     ],
-    ids=["short pulse", "pulse set by a parameter", "curved", "whole parts", "smooth"],
+    ids=["short pulse", "pulse set by a parameter", "curved", "whole parts", "smooth", "smooth pulse"],
 )
 def test_laws_that_switch_in_time(law, end, expected):
     """Mutants seen to fail: no cuts (the first pulse is stepped over); no longest step where laws contain the time."""
@@ -312,6 +313,8 @@ def test_what_goes_wrong_is_told_by_name():
         assert "X = " in str(caught.value)
     with pytest.raises(RunError, match="more than 20 steps"):
         means(exact.telegraph(), [100.0], "M", max_steps=20)
+    with pytest.raises(SettingError, match="knows no law at time = inf"):
+        means(decay(), [1.0, np.inf])
     for settings in ({"rtol": 0.0}, {"atol": -1.0}, {"rtol": 1e-20}, {"max_steps": 0}, {"max_steps": True}):
         with pytest.raises(SettingError, match=next(iter(settings))):
             kx.MeanField(**settings)
