@@ -25,6 +25,13 @@ MAX_INTEGER = 2**31 - 1
 
 _MATHML = "http://www.w3.org/1998/Math/MathML"
 _CORE = re.compile(r"http://www\.sbml\.org/sbml/level(1|2|2/version\d|3/version\d/core)")
+_VERSIONS: Mapping[str, tuple[str, ...]] = {
+    "http://www.sbml.org/sbml/level1": ("1 1", "1 2"),
+    "http://www.sbml.org/sbml/level2": ("2 1",),
+    **{f"http://www.sbml.org/sbml/level2/version{v}": (f"2 {v}",) for v in (2, 3, 4, 5)},
+    **{f"http://www.sbml.org/sbml/level3/version{v}/core": (f"3 {v}",) for v in (1, 2)},
+}
+"""Namespace -> the levels and versions that it stands for."""
 _REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _NAMES = frozenset({"id", "species", "variable", "symbol", "compartment"})
@@ -77,6 +84,8 @@ class _Watch:
 
     line: Callable[[], int] = int
     encoding: str = "UTF-8"
+    core: str | None = None
+    """The namespace of the file's level and version, once its root has been seen."""
     depth: int = 0
     elements: int = 0
     prose: int = 0
@@ -102,6 +111,8 @@ class _Watch:
         if self.elements > MAX_ELEMENTS:
             raise self.refuse(f"there are more than {MAX_ELEMENTS} elements")
         namespace, _, name = tag.rpartition(" ")
+        if self.depth == 1 and name == "sbml":
+            self._root(namespace, attributes)
         if self.prose:
             return
         if name in _PROSE:
@@ -109,7 +120,17 @@ class _Watch:
         elif namespace == _MATHML:
             self._mathematics(name, attributes)
         elif _CORE.fullmatch(namespace):
+            if self.core not in (None, namespace):
+                raise self.refuse(f"<{name[:80]}> is of another level or version than the file")
             self._attributes(name, attributes)
+
+    def _root(self, namespace: str, attributes: Mapping[str, str]) -> None:
+        """Refuse a namespace that is not that of the level and version: libsbml would end the process."""
+        told = f"{attributes.get('level', '')} {attributes.get('version', '')}"
+        if told not in _VERSIONS.get(namespace, ()):
+            what = f"level and version {told[:40]!r} with the namespace {namespace[:80]!r}"
+            raise self.refuse(f"not valid SBML: {what}", "give the namespace of the file's level and version")
+        self.core = namespace
 
     def _mathematics(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "sep" and self.number is not None:

@@ -39,7 +39,7 @@ class Dynamics:
             self.symbols.formula(trigger.getMath(), place).condition,
             self._assigned(event, place),
             at_start=bool(modern and trigger.isSetInitialValue() and not trigger.getInitialValue()),
-            from_trigger=bool(event.getUseValuesFromTriggerTime()),
+            from_trigger=bool(event.getUseValuesFromTriggerTime()) and self._may_keep(name, event),
             persistent=bool(not modern or not trigger.isSetPersistent() or trigger.getPersistent()),
             delay=self._optional(event.getDelay(), place),
             priority=self._optional(event.getPriority(), place),
@@ -66,6 +66,27 @@ class Dynamics:
             if volume is not None:
                 values[name] = self.symbols.in_molecules(values[name], volume.xreplace(after))
         return values
+
+    def _may_keep(self, name: str, event: Any) -> bool:
+        """Whether amounts may be computed at the trigger: a concentration holds in the volume when it is set.
+
+        Values that nothing changes are as well taken when they are set; others are refused where the
+        volume can change in between.
+        """
+        place, mends = f"event {name!r}", self.rules.moving | set(self.counted)
+        values = {a.getVariable(): self.symbols.formula(a.getMath(), place).number for a in assigned(event)}
+        volumes = [self.symbols.volume(v) for v in values if self._species(v) is not None]
+        changing = [v for v in volumes if v is not None and (names_in(v) & mends or TIME in v.free_symbols)]
+        if not changing:
+            return True
+        if not any(names_in(value) & mends or TIME in value.free_symbols for value in values.values()):
+            return False
+        others = {a.getVariable() for k, other in self.rules.events.items() if k != name for a in assigned(other)}
+        delayed = event.getDelay() is not None and event.getDelay().isSetMath()
+        if delayed or any(names_in(volume) & others for volume in changing):
+            reason = "sets a concentration to a value of the trigger's time in a volume that may have changed since"
+            raise UnsupportedFeature(reason, place=place, mend='say useValuesFromTriggerTime="false"')
+        return True
 
     def _species(self, name: str) -> Any | None:
         return self.model.getSpecies(name)

@@ -11,7 +11,7 @@ import pytest
 
 import kinetix as kx
 from tests.exact import ROOT
-from tests.importers.small_sbml import function, load, model, parameter, reaction, species
+from tests.importers.small_sbml import NAMESPACES, function, load, model, parameter, reaction, species
 
 FOLDER = ROOT / "tests" / "data" / "hostile"
 FINE = ("h00", "h38", "h41", "h42", "h46")
@@ -141,6 +141,11 @@ def nightmares() -> Iterator[tuple[str, bytes, str]]:
     yield "noise", bytes(range(256)) * 40, "not well-formed XML"
     yield "utf-16", simple("k*X").replace("UTF-8", "UTF-16").encode(), "XML"
     yield "encoding", simple("k*X").replace("UTF-8", "no-such-code").encode(), "XML"
+    other = "http://www.sbml.org/sbml/level2/version5"
+    yield "level", simple("k*X").replace(NAMESPACES[3, 2], other).encode(), "not valid SBML: level and version '3 2'"
+    yield "version", simple("k*X").replace(NAMESPACES[3, 2], "size://sbml").encode(), "with the namespace 'size://sbml'"
+    mixed = simple("k*X").replace("<listOfSpecies>", f'<listOfSpecies xmlns="{other}">')
+    yield "mixed", mixed.encode(), "<listOfSpecies> is of another level or version than the file"
     yield "cut", simple("k*X").encode()[:700], "not well-formed XML"
 
 

@@ -33,17 +33,20 @@ def changed(old: str, new: str, text: str = "", **options: object) -> str:
 
 
 CONSTRUCTS = {
-    "delayed event": (
-        one("k*X", after=listed("Events", event("X > 3", "boom", inside=element("delay", math("2")), q="1"))),
-        "event 'boom': delayed events are not supported; remove the delay",
+    "concentration of the trigger's time in a volume that moves": (
+        model(
+            FIRST,
+            species_=(X, species("Y", hasOnlySubstanceUnits=False)),
+            parameters=K,
+            compartments=compartment(constant=False),
+            rules=rule("c", "1", "rate"),
+            after=listed("Events", event("X < 3", "boom", inside=element("delay", math("2")), Y="X")),
+        ),
+        "event 'boom': sets a concentration to a value of the trigger's time in a volume that may have changed since",
     ),
-    "delayed event without id": (
-        one("k*X", after=listed("Events", event("X > 3", None, inside=element("delay", math("2")), q="1"))),
-        "event 'event1': delayed events are not supported",
-    ),
-    "event with a priority": (
-        one("k*X", after=listed("Events", event("X > 3", "boom", inside=element("priority", math("2")), q="1"))),
-        "event 'boom': events with priorities are not supported; remove the priority",
+    "delay in a delay": (
+        one("k*X", after=listed("Events", event("X > 3", "boom", inside=element("delay", math("delay(X, 2)")), q="1"))),
+        "event 'boom': 'delay' is not a function",
     ),
     "rate of in a trigger": (
         one("k*X", after=listed("Events", event("rateOf(q) > 3", "boom", q="1"))),

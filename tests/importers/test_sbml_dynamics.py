@@ -15,6 +15,7 @@ from tests.importers.small_sbml import (
     function,
     listed,
     load,
+    math,
     model,
     parameter,
     reaction,
@@ -133,6 +134,22 @@ def test_a_concentration_set_beside_its_volume_holds_in_the_new_volume() -> None
     x, seen = means(network, "X", "[X]")
     assert close(x, [10, 10, 24, 24])
     assert close(seen, [5, 5, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("delay", "x"), [(None, [10, 10, 24, 24]), ("1", [10, 10, 10, 24])], ids=["at once", "delayed"]
+)
+def test_a_concentration_set_after_its_volume_holds_in_the_new_volume(delay: str | None, x: list[float]) -> None:
+    """Found wrong: the amount was made at the trigger, with the volume that another event then replaced."""
+    inside = element("delay", math(delay)) if delay else ""
+    network = with_events(
+        event("time >= 1.5", "a", c="8"),
+        event("time >= 1.5", "b", inside=inside, X="3"),
+        species_=concentration("X"),
+        compartments=compartment(size=2, constant=False),
+    )
+    assert not network.events[1].from_trigger
+    assert close(means(network, "X")[0], x)
 
 
 def test_the_new_volume_may_come_by_a_rule() -> None:
