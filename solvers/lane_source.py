@@ -67,7 +67,7 @@ class Plan:
 
     def row(self, what: str, index: int = 0) -> int:
         """The offset of a row: counts x, coefficients k, rates p, then time, next output, following, choice, flag."""
-        S = self.model.change.shape[1]
+        S = len(self.model.network.species)
         starts = {"x": 0, "k": S, "p": S + len(self.coefficients)}
         rest = S + len(self.coefficients) + len(self.rates)
         starts |= {name: rest + i for i, name in enumerate(("time", "next", "following", "choice", "flag", "careful"))}
@@ -76,7 +76,7 @@ class Plan:
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return int(self.row("careful")) // self.width + 1
+        return self.row("careful") // self.width + 1
 
     @cached_property
     def expressions(self) -> tuple[list[tuple[str, str]], list[str]]:

@@ -78,7 +78,9 @@ class TauLeaping:
         require(problem.model.network, "tau-leaping")
         leaping = Leaping(problem.model, self.epsilon)
         leaps = self.mode == "leap" or (self.mode == "auto" and self._pays(problem, leaping))
-        engine = engines.Choice(["leaps"], leaping.run, leaping.chunk) if leaps else "auto"
+        engine: engines.Engine | engines.Choice = "auto"
+        if leaps:
+            engine = engines.Choice(["leaps"], leaping.run, leaping.chunk)
         answer = sampled(self, problem, rng=rng, budget=self.max_steps, engine=engine)
         facts: dict[str, Any] = {"method": "leaps" if leaps else "exact"}
         if leaps:
