@@ -49,7 +49,7 @@ def _network(meaning: Meaning, name: str, source: str | None) -> ReactionNetwork
     """The whole network, validated."""
     draft = meaning.draft
     if not (draft.species or draft.values or draft.declared or draft.rules or draft.compartments or draft.rates):
-        raise ModelError("there is no model in it", file=source, mend="declare a species, as: species X = 0")
+        raise ModelError("there is no model in it", mend="declare a species, as: species X = 0")
     _refuse_contradictions(meaning)
     species = [Species(s, meaning.count(s), meaning.home(s)) for s in meaning.counted]
     constants = [Parameter(n, meaning.value(n), kind) for n, kind in meaning.constants.items()]

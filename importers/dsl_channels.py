@@ -13,6 +13,10 @@ from .dsl_draft import EventDraft, Member, ReactionDraft
 from .dsl_meaning import Meaning
 
 
+MOST_MOLECULES = 100
+"""The most molecules of one species whose combinations mass_action() writes out."""
+
+
 def reactions_of(meaning: Meaning) -> list[Reaction]:
     """The reactions in the order of the text; two constants make two, there and back."""
     reactions: list[Reaction] = []
@@ -82,6 +86,9 @@ def _mass_action(meaning: Meaning, rate: Any, members: Iterable[Member]) -> Any:
     amounts = {}
     for member in members:
         amount = _amount(meaning, member)
+        if isinstance(amount, int | float) and amount > MOST_MOLECULES:
+            reason = f"mass_action() of {amount:g} {member.name!s}: the most is {MOST_MOLECULES} of one species"
+            raise meaning.source.refusal(member.name, reason, "write the law out")
         if isinstance(amount, int | float) and amount == int(amount):
             amounts[str(member.name)] = int(amount)
             continue

@@ -140,7 +140,7 @@ def _unsupported(rest: str, statement: str, words: Sequence[str]) -> tuple[str, 
         return _FIRST_WORDS[words[0]], "leave it out, or write it as reactions and parameters"
     if words[:1] in (["model"], ["module"]) and statement.rstrip().endswith("("):
         return "a model with arguments", "write the model in one piece, as in model name"
-    if len(words) == 2 and words[-1] == "is":
+    if len(words) == 2 and words[-1] == "is" and not rest.startswith('"'):
         return "a second name for an element (is)", "use one name; a text in quotes is a remark and is fine"
     if len(words) == 2 and words[-1] == "has":
         return "a unit of an element (has)", "numbers count molecules; leave units out"
@@ -181,7 +181,7 @@ def _listed(expected: set[str]) -> str:
 
 
 def _hint(rest: str, statement: str, words: Sequence[str], expected: set[str]) -> str | None:
-    if rest.startswith("*") and statement.endswith("/"):
+    if rest.startswith("/*") or (rest.startswith("*") and statement.endswith("/")):
         return "the comment is not closed by */"
     if _is_reaction(rest[:2]) and re.search(r"(?:^|[:+])\s*[0-9.]+\s*$", statement):
         return "an empty side is written as nothing, as in -> X"

@@ -21,6 +21,9 @@ from .dsl_source import Source
 MAX_CHARACTERS = 5_000_000
 MAX_DEPTH = 100
 """The deepest nesting of parentheses and signs; laws in published models stay below 20."""
+MAX_NAME = 256
+MAX_STATEMENT = 20_000
+"""The most words and signs in one statement; a law of so many pieces is refused later anyway."""
 
 
 def parse_tree(text: str) -> tuple[Source, Tree[Token]]:
@@ -30,15 +33,15 @@ def parse_tree(text: str) -> tuple[Source, Tree[Token]]:
         raise ModelError(f"the text has {len(text):,} characters; the limit is {MAX_CHARACTERS:,}")
     try:
         return source, _parser().parse(text)
-    except _TooDeepError as problem:
-        token = problem.args[0]
-        raise source.refusal(token, f"parentheses are nested deeper than {MAX_DEPTH}", "split the law") from None
+    except _TooMuchError as problem:
+        token, reason, mend = problem.args
+        raise source.refusal(token, reason, mend) from None
     except UnexpectedInput as problem:
         raise explained(source, problem) from None
 
 
-class _TooDeepError(Exception):
-    pass
+class _TooMuchError(Exception):
+    """Where the stream of tokens stops: token, reason and mend."""
 
 
 class _OpenLines:
@@ -48,11 +51,16 @@ class _OpenLines:
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """The tokens that the parser is to see."""
-        depth, before = 0, ""
+        depth, before, length = 0, "", 0
         for token in stream:
             depth += {"LPAR": 1, "RPAR": -1}.get(token.type, 0)
+            length = 0 if token.type in {"_NEWLINE", "SEMICOLON"} else length + 1
             if depth > MAX_DEPTH:
-                raise _TooDeepError(token)
+                raise _TooMuchError(token, f"parentheses are nested deeper than {MAX_DEPTH}", "split the law")
+            if length > MAX_STATEMENT:
+                raise _TooMuchError(token, f"the statement has more than {MAX_STATEMENT:,} words and signs", "split it")
+            if token.type == "NAME" and len(token) > MAX_NAME:
+                raise _TooMuchError(token, f"the name {token[:20]}... has more than {MAX_NAME} letters", "shorten it")
             if token.type == "_NEWLINE" and (depth > 0 or before in {"COMMA", "COLON"}):
                 continue
             if token.type == "_NEWLINE":

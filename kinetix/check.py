@@ -105,7 +105,7 @@ def _never_fire(network: ReactionNetwork) -> Iterator[Finding]:
     waiting = list(network.reactions)
     while True:
         absent = {symbol(n): sympy.Integer(0) for n in network.species_names if n not in present}
-        able = [r for r in waiting if set(r.reactants) <= present and not r.propensity.xreplace(absent).is_zero]
+        able = [r for r in waiting if set(r.reactants) <= present and not _is_zero(r.propensity, absent)]
         if not able:
             break
         waiting = [r for r in waiting if r not in able]
@@ -116,6 +116,14 @@ def _never_fire(network: ReactionNetwork) -> Iterator[Finding]:
         )
         reason = f"can never fire: {', '.join(lacking) or 'its law'} is always zero"
         yield Finding("KX110", "warning", reaction.name, reason, "check initial counts and the reactions that make it")
+
+
+def _is_zero(law: sympy.Expr, absent: dict[sympy.Symbol, sympy.Integer]) -> bool:
+    """Whether a law is zero without these species; one that divides by them is not known to be."""
+    try:
+        return bool(law.xreplace(absent).is_zero)
+    except (TypeError, ValueError):  # sympy compares the infinite with numbers
+        return False
 
 
 def _unbounded(network: ReactionNetwork) -> Iterator[Finding]:

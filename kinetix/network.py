@@ -34,6 +34,9 @@ Amount: TypeAlias = "int | float | sympy.Expr"
 
 Stoichiometry = Mapping[str, Amount]
 
+MOST_AT_ONCE = 2**53
+"""The most molecules that one firing takes or makes: beyond it, whole numbers are no exact doubles."""
+
 
 @dataclass(frozen=True, slots=True)
 class Species:
@@ -310,8 +313,9 @@ class ReactionNetwork:
         if unknown := sorted((set(reaction.reactants) | set(reaction.products)) - counted):
             raise ModelError(f"reaction {reaction.name!r} changes {unknown}, which are not species of the network")
         for name, amount in (*reaction.reactants.items(), *reaction.products.items()):
-            if not isinstance(amount, sympy.Expr) and (not math.isfinite(amount) or amount <= 0):
-                raise ModelError(f"reaction {reaction.name!r} takes or makes {amount} of {name!r}; use numbers > 0")
+            if not isinstance(amount, sympy.Expr) and not 0 < amount <= MOST_AT_ONCE:
+                reason = f"reaction {reaction.name!r} takes or makes {amount:g} of {name!r}"
+                raise ModelError(reason, mend="use numbers from above 0 to 2^53")
         varying = [amount for amount in reaction.fractions.values() if isinstance(amount, sympy.Expr)]
         for expression in (reaction.propensity, reaction.law, *varying):
             if unknown := sorted(names_in(expression) - declared):
