@@ -23,13 +23,14 @@ from kinetix.reversible import Splitter
 
 from .guard import read_text
 from .sbml_amounts import Amounts
-from .sbml_audit import elements, open_document
+from .sbml_audit import open_document
 from .sbml_channels import Written, channels_of
 from .sbml_dynamics import Dynamics
 from .sbml_rules import Rules, rules_of
 from .sbml_start import Start, start_of
 from .sbml_symbols import Symbols, symbols_of
 from .sbml_units import mole_findings, scale_of
+from .sbml_walk import elements
 from .sbml_writer import NAMESPACE
 
 _WHOLE = 1e-12

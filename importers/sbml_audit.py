@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import libsbml
-import sympy
 
 from kinetix.errors import ModelError, UnsupportedFeature
 
 from .guard import scan
 from .sbml_flatten import flattened
-from .sbml_formula import Formula
-from .sbml_math import Function, MathReader
+from .sbml_math import MathReader
+from .sbml_walk import elements, reader_of
 
 HARMLESS = frozenset({"layout", "render", "groups", "l3v2extendedmath"})
 """Packages that are understood, or that say nothing about the mathematics."""
@@ -48,18 +47,12 @@ def open_document(text: str) -> tuple[Any, MathReader]:
     _require_laws(document, model)
     for place, what, mend in _unsupported(model):
         raise UnsupportedFeature(what, place=place, mend=mend)
-    reader = MathReader(_functions(model))
-    _try_functions(reader)  # before libsbml expands them, which can take for ever
+    reader = reader_of(model)
     for category in _SKIPPED:
         document.setConsistencyChecks(category, False)
     document.checkConsistency()
     _require_clean(document)
     return document, reader
-
-
-def elements(listed: Any) -> Iterator[Any]:
-    """The members of a libsbml list."""
-    return (listed.get(i) for i in range(listed.size()))
 
 
 def _require_known_packages(document: Any, *, flat: bool = False) -> None:
@@ -107,14 +100,6 @@ def _require_laws(document: Any, model: Any) -> None:
         raise ModelError("has no kinetic law", place=f"reaction {reaction.getId()!r}", mend="give it a rate")
 
 
-def event_name(model: Any, index: int) -> str:
-    """The id of an event, or one made of its place where the file gives none."""
-    name = str(model.getEvent(index).getId()) or f"event{index + 1}"
-    while not model.getEvent(index).getId() and model.getElementBySId(name) is not None:
-        name += "_"
-    return name
-
-
 def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
     """Place, reason and mend of every construct that has no exact treatment here."""
     for rule in elements(model.getListOfRules()):
@@ -132,21 +117,3 @@ def _unsupported(model: Any) -> Iterator[tuple[str, str, str | None]]:
 def _algebraic(rule: Any) -> str:
     name = rule.getIdAttribute() or rule.getMetaId()
     return f"algebraic rule {name!r}" if name else "algebraic rule"
-
-
-def _functions(model: Any) -> dict[str, Function]:
-    found: dict[str, Function] = {}
-    for definition in elements(model.getListOfFunctionDefinitions()):
-        name, body = definition.getId(), definition.getBody()
-        if body is None:  # which Level 3 Version 2 allows; a call of it is refused
-            continue
-        arguments = tuple(definition.getArgument(i).getName() for i in range(definition.getNumArguments()))
-        found[name] = Function(arguments, body)
-    return found
-
-
-def _try_functions(reader: MathReader) -> None:
-    """Write out every function once, so that a cycle or an explosion of calls is refused by name."""
-    for name, function in reader.functions.items():
-        free = {argument: Formula(sympy.Dummy(f"x{i}")) for i, argument in enumerate(function.arguments)}
-        reader.read(function.body, free, f"function {name!r}")

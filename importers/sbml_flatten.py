@@ -13,6 +13,8 @@ import libsbml
 
 from kinetix.errors import ModelError, UnsupportedFeature
 
+from .sbml_walk import reader_of
+
 MAX_TAGS = 30_000
 """Tags of all models with submodels written out; libsbml needs about 10 kB for each."""
 MAX_NESTED = 30
@@ -27,6 +29,8 @@ def flattened(document: Any) -> str:
         raise UnsupportedFeature("models in other files are not read", place=place, mend="flatten the model first")
     definitions = {d.getId(): d for d in (plugin.getModelDefinition(i) for i in range(plugin.getNumModelDefinitions()))}
     _Sizes(definitions).require_bounded(document.getModel())
+    for model in (document.getModel(), *definitions.values()):
+        reader_of(model)  # libsbml computes with the formulas as it flattens
     document.getErrorLog().clearLog()
     properties = libsbml.ConversionProperties()
     for key, value in (("flatten comp", True), ("performValidation", True), ("leavePorts", False)):

@@ -209,6 +209,23 @@ class MathReader:
         return result
 
 
+def require_known(node: Any, place: str) -> None:
+    """Refuse a formula with a function that is not read, or with too few or too many arguments for one that is."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        kind = current.getType()
+        if kind in _REFUSED and kind != libsbml.AST_LAMBDA:
+            reason = f"{_REFUSED[kind]!r} is not a function that kinetix can treat"
+            raise UnsupportedFeature(reason, place=place)
+        wanted = 1 if kind in _UNARY else 2
+        plain = kind in _NUMERIC and _NUMERIC[kind] not in (sympy.Min, sympy.Max)
+        if plain and current.getNumChildren() != wanted:
+            reason = f"{_word(current)!r} needs {wanted} argument{'s' * (wanted > 1)}, not {current.getNumChildren()}"
+            raise ModelError(reason, place=place)
+        waiting += _children(current)
+
+
 def names_used(node: Any) -> set[str]:
     """The names in a formula that are not functions or predefined symbols."""
     found, waiting = set(), [node]

@@ -14,8 +14,8 @@ from typing import Any
 
 from kinetix.errors import ModelError
 
-from .sbml_audit import elements, event_name
 from .sbml_math import names_used
+from .sbml_walk import elements, event_name
 
 
 @dataclass(frozen=True)

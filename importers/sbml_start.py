@@ -15,10 +15,10 @@ from typing import Any, cast
 from kinetix.errors import ModelError
 from kinetix.expressions import TIME, number
 
-from .sbml_audit import elements
 from .sbml_formula import Formula, value_of
 from .sbml_math import MathReader
 from .sbml_rules import Rules, in_order, local_parameters, references
+from .sbml_walk import elements
 
 
 @dataclass(frozen=True)

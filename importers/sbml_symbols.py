@@ -16,11 +16,11 @@ import sympy
 from kinetix.errors import ModelError
 from kinetix.expressions import number, symbol
 
-from .sbml_audit import elements
 from .sbml_formula import Formula
 from .sbml_math import MathReader
 from .sbml_rules import Rules, in_order, references
 from .sbml_start import Start, is_amount, layered, local_values
+from .sbml_walk import elements
 
 Names = dict[str, Formula]
 

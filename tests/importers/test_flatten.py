@@ -121,7 +121,7 @@ REFUSED = {
                 + PARTS[3],
             ),
         ),
-        "value of 'A__k': 'delay' is not a function",
+        "rule of 'k': 'delay' is not a function",
     ),
 }
 

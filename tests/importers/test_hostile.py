@@ -141,6 +141,9 @@ def nightmares() -> Iterator[tuple[str, bytes, str]]:
     yield "noise", bytes(range(256)) * 40, "not well-formed XML"
     yield "utf-16", simple("k*X").replace("UTF-8", "UTF-16").encode(), "XML"
     yield "encoding", simple("k*X").replace("UTF-8", "no-such-code").encode(), "XML"
+    rate_of = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/rateOf"> rateOf </csymbol>'
+    bare = simple("12345").replace('<cn type="integer"> 12345 </cn>', f"<apply>{rate_of}</apply>")
+    yield "rate of nothing", bare.encode(), "reaction 'r': 'rateOf' is not a function"
     other = "http://www.sbml.org/sbml/level2/version5"
     yield "level", simple("k*X").replace(NAMESPACES[3, 2], other).encode(), "not valid SBML: level and version '3 2'"
     yield "version", simple("k*X").replace(NAMESPACES[3, 2], "size://sbml").encode(), "with the namespace 'size://sbml'"

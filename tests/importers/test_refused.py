@@ -75,7 +75,7 @@ CONSTRUCTS = {
     "infinite stoichiometry": (changed('stoichiometry="1"', 'stoichiometry="INF"'), "reaction 'r': takes or makes inf"),
     "delay in a stoichiometry": (
         changed('stoichiometry="1" constant="true"', 'id="s" constant="false"', rules=rule("s", "delay(X, 2)")),
-        "value of 's': 'delay' is not a function",
+        "rule of 's': 'delay' is not a function",
     ),
     "size that follows a species in it": (
         model(

@@ -15,9 +15,9 @@ FOLDER = ROOT / "tests" / "data" / "semantic"
 REFUSED = {
     "00988": "reaction 'fast': fast reactions are not supported",
     "00993": "algebraic rule: algebraic rules are not supported",
-    "01142": "algebraic rule: algebraic rules are not supported",
-    "01419": "value of 'P1': 'delay' is not a function",
-    "01462": "value of 'x': 'rateOf' is not a function",
+    "01142": "rule of 't3': 'delay' is not a function",
+    "01419": "rule of 'P1': 'delay' is not a function",
+    "01462": "rule of 'x': 'rateOf' is not a function",
     "01628": "reaction 'R16': a flux-balance model (package 'fbc') has no rates",
 }
 FILES = tuple(sorted(FOLDER.glob("*/*.xml")))
