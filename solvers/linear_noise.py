@@ -194,7 +194,7 @@ class NoiseEquations:
 
     @cached_property
     def _gather(self) -> Array:
-        return np.asarray(self.mean.gather.toarray())
+        return np.asarray(self.mean.gather @ np.eye(len(self.fluxes)))
 
     def _square(self, state: Array) -> Array:
         size, (rows, columns) = len(self.names), self.upper

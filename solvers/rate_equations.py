@@ -25,6 +25,12 @@ Array = NDArray[np.float64]
 LARGEST = 40_000
 """Operations in all laws up to which their derivatives are worth making for a Jacobian."""
 
+SPARSE = 20_000
+"""Entries from which the matrix of changes is kept sparse."""
+
+NEAR, NEAR_ZERO = 1e-7, 1e-3
+"""Step of a difference as a share of an amount, and the share of the largest amount that stands for 0."""
+
 
 @dataclass(frozen=True)
 class Flux:
@@ -93,6 +99,8 @@ class RateEquations:
 
     def theta(self, state: Array, theta: Array) -> Array:
         """Theta with what the states say of it: [..., n], [P] -> [..., P]."""
+        if not self.rated and state.ndim == 1:
+            return theta
         result = np.array(np.broadcast_to(theta, (*state.shape[:-1], len(theta))))
         result[..., self.places] = state[..., len(self.model.network.species) :]
         return result
@@ -123,9 +131,18 @@ class RateEquations:
         assert self.derivatives is not None
         rows, columns, function = self.derivatives
         values = function(*self.amounts(state), *self.theta(state, theta), time)
-        entries = np.array([float(v) for v in values], dtype=np.float64)
-        shape = (len(self.fluxes), len(self.names))
-        return np.asarray((self.gather @ scipy.sparse.csr_array((entries, (rows, columns)), shape=shape)).toarray())
+        slopes = np.zeros((len(self.fluxes), len(self.names)))
+        slopes[rows, columns] = [float(v) for v in values]
+        for column in np.nonzero(~np.isfinite(slopes).all(axis=0))[0]:
+            slopes[:, column] = self._difference(state, theta, time, int(column))
+        return np.asarray(self.gather @ slopes)
+
+    def _difference(self, state: Array, theta: Array, time: float, column: int) -> Array:
+        """Fluxes' derivatives by one entry as a difference, where a formula has a gap, as n*x**n/x at 0: [F]."""
+        step = NEAR * max(abs(state[column]), NEAR_ZERO * np.abs(state).max(), np.finfo(np.float64).tiny / NEAR)
+        moved = state.copy()
+        moved[column] += step
+        return np.asarray((self.rates(moved, theta, time) - self.rates(state, theta, time)) / step)
 
     def culprit(self, state: Array, theta: Array, time: float) -> tuple[str, str]:
         """The first channel whose rate is not a finite number, by name, and the mend."""
@@ -159,13 +176,14 @@ class RateEquations:
 
     @cached_property
     def gather(self) -> Any:
-        """What a unit of each flux changes, sparse: [n, F]."""
+        """What a unit of each flux changes, sparse where it is large: [n, F]."""
         position = {name: i for i, name in enumerate(self.names)}
         found = [(position[name], f, change) for f, x in enumerate(self.fluxes) for name, change in x.changes]
         rows, columns, values = zip(*found, strict=True) if found else ((), (), ())
         shape = (len(self.names), len(self.fluxes))
         entries = (np.array(values, dtype=np.float64), (np.array(rows, np.int64), np.array(columns, np.int64)))
-        return scipy.sparse.csr_array(entries, shape=shape)
+        matrix = scipy.sparse.csr_array(entries, shape=shape)
+        return matrix.toarray() if shape[0] * shape[1] < SPARSE else matrix
 
     @cached_property
     def derivatives(self) -> tuple[NDArray[np.int64], NDArray[np.int64], ArrayFunction] | None:

@@ -170,3 +170,14 @@ def test_stiff_networks_and_many_species_take_seconds():
     assert solution.meta["steps"] < 3000
     problem = Problem.of(exact.cascade(25), [1.0])
     assert kx.LinearNoise().solve(problem, rng=np.random.default_rng(1)).meta["cpu_seconds"] < 20
+
+
+def test_a_power_with_a_gap_in_its_derivative():
+    """X**n at X = 0, whose derivative is written n*X**n/X. Mutant seen to fail: the gap's NaN taken for the slope."""
+    n = symbol("n")
+    network = model({"X": 0, "Y": 0}, {"k": 1.0, "n": 2.0}, [({}, {"X": 1}, K), ({}, {"Y": 1}, X**n)])
+    solution = solved(network, [3.0])
+    np.testing.assert_allclose(solution.mean()[0], [3, 9], rtol=1e-6)
+    np.testing.assert_allclose(
+        solution.covariance("X", "Y"), [9.0], rtol=1e-5
+    )  # the integral of 2 s C(X, X)(s) = 2 s^2 / 2
