@@ -12,7 +12,6 @@ from kinetix.network import Amount, Reaction, mass_action
 from .dsl_draft import EventDraft, Member, ReactionDraft
 from .dsl_meaning import Meaning
 
-
 MOST_MOLECULES = 100
 """The most molecules of one species whose combinations mass_action() writes out."""
 

@@ -81,8 +81,8 @@ def explained(source: Source, problem: UnexpectedInput) -> KinetixError:
     rest, statement = text[position:], _statement_before(text, position)
     words = re.findall(r"[A-Za-z_][A-Za-z0-9_]*", statement)
     expected = _expected(problem)
-    if found := _unsupported(rest, statement, words):
-        feature, mend = found
+    if named := _unsupported(rest, statement, words):
+        feature, mend = named
         mend = f"{mend}, {ANTIMONY}" if feature.startswith(_ELSEWHERE) else mend
         return source.at(line, column, f"{feature} is not supported", mend, UnsupportedFeature)
     found = _found(rest)

@@ -260,7 +260,7 @@ def _unique(name: str, taken: Iterable[str]) -> str:
 
 def _require_ids(network: ReactionNetwork) -> None:
     homes = {s.compartment for s in network.species if s.compartment} | set(network.homes.values())
-    labels = [item.name for item in (*network.reactions, *network.events)]
+    labels = [r.name for r in network.reactions] + [e.name for e in network.events]
     for name in (*network.species_names, *network.theta_names, *network.variables, *homes, *labels):
         if not _ID.fullmatch(name):
             mend = "use letters, digits and _, and no digit first"
