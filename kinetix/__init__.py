@@ -24,6 +24,7 @@ _HOMES = {
     "kinetix.problem": "Problem",
     "kinetix.solution": "Solution",
     "kinetix.solver": "Solver",
+    "kinetix.app.advice": "advise",
     "kinetix.app.scans": "scan sensitivities",
     "kinetix.app.verbs": "load parse solve compare infer open",
     "kinetix.solvers.ssa": "SSA",

@@ -1,3 +1,4 @@
+from kinetix.app.advice import advise as advise
 from kinetix.app.scans import scan as scan
 from kinetix.app.scans import sensitivities as sensitivities
 from kinetix.app.verbs import compare as compare
@@ -67,6 +68,7 @@ __all__ = [
     "TauLeaping",
     "TruncationError",
     "UnsupportedFeature",
+    "advise",
     "compare",
     "compile_network",
     "infer",

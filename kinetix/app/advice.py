@@ -1,0 +1,157 @@
+"""Which solver fits a network and its times, and why: by what each can run and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kinetix.constructs import RUNS, constructs
+from kinetix.distribution import Fractional
+from kinetix.errors import KinetixError
+from kinetix.network import ReactionNetwork
+from kinetix.problem import Problem
+
+PATHS = 10_000
+"""Trajectories that the advice counts with: standard errors of a hundredth of a standard deviation."""
+
+EVENT = 1.5e-8
+"""CPU seconds of one event of a small network, in the compiled kernels."""
+
+PATIENCE = 60.0
+"""Seconds up to which a law is worth more than draws."""
+
+PILOTS = 12
+SEEN = 40
+MAX_PILOT = 2_000_000
+"""Whole trajectories that tell how large counts become, the times they are seen at, the events of each."""
+
+LONG = 3600.0
+"""Seconds of drawing beyond which trajectories are not advised."""
+
+MANY = 1e6
+"""Events of one trajectory from which leaps may pay."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One solver: whether it `fits`, its predicted cost in words and in seconds (None: not known), and why (not)."""
+
+    solver: str
+    fits: bool
+    cost: str
+    seconds: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The solver that fits best, the reason in a sentence, and every option."""
+
+    solver: str | None
+    reason: str
+    options: tuple[Option, ...]
+
+    def __str__(self) -> str:
+        rows = [(o.solver, "fits" if o.fits else "no", o.cost, o.why) for o in self.options]
+        widths = [max(len(row[k]) for row in rows) for k in range(3)]
+        lines = [f"  {a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+        return "\n".join([f"advice: {self.solver or 'no solver'}: {self.reason}", *lines])
+
+
+def advise(
+    network: ReactionNetwork,
+    times: ArrayLike,
+    *,
+    parameters: Mapping[str, float] | None = None,
+    initial: Mapping[str, float] | None = None,
+) -> Advice:
+    """Which solver to choose for the laws at `times`: nothing is solved, only short pilots are run."""
+    problem = Problem.of(network, times, parameters=parameters, initial=initial)
+    options = tuple(_option(name, problem) for name in RUNS)
+    known = {option.solver: option for option in options}
+    fsp, ssa, leaping = known["fsp"], known["ssa"], known["tau-leaping"]
+    if fsp.fits and (fsp.seconds is None or fsp.seconds <= PATIENCE or not ssa.fits):
+        return Advice("fsp", "the likely counts fit in memory: the law itself, with a proven error", options)
+    if leaping.fits and (ssa.seconds is None or ssa.seconds > PATIENCE):
+        return Advice("tau-leaping", "trajectories have so many events that leaps over them pay", options)
+    if ssa.fits:
+        return Advice("ssa", "trajectories are exact at any number of species, and cheap enough here", options)
+    if known["mean-field"].fits:
+        return Advice("mean-field", "no stochastic solver runs or affords this model; this states means only", options)
+    return Advice(None, "nothing runs this model as it stands: see its findings", options)
+
+
+def _option(name: str, problem: Problem) -> Option:
+    network = problem.model.network
+    for found in constructs(network):
+        if found.construct not in RUNS[name]:
+            return Option(name, False, "", None, f"cannot run {found.element}: {found.reason}")
+    if isinstance(problem.initial, Fractional) and name != "mean-field":
+        return Option(name, False, "", None, f"the start is no whole count: {problem.initial.culprit.rstrip(',')}")
+    match name:
+        case "fsp":
+            return _fsp(problem)
+        case "ssa" | "tau-leaping":
+            return _paths(name, problem)
+        case "mean-field":
+            return Option(name, True, "milliseconds", 0.01, "means only, right for large counts")
+        case "linear-noise":
+            return Option(name, True, "milliseconds", 0.05, "means and covariances, right for large counts")
+    what = "many rate vectors of one network" if name == "met" else "one law of many species"
+    return Option(name, True, "training", None, f"to be trained first: for {what}")
+
+
+def _fsp(problem: Problem) -> Option:
+    from kinetix.solvers.fsp import FSP
+
+    if problem.model.network.events or problem.model.network.depends_on_time:
+        return Option("fsp", True, "not known before", None, "events or laws that contain the time")
+    solver = FSP()
+    try:
+        cost = solver.estimate(problem)
+        reached = solver.projector(problem).maker.space(_largest(problem)).size
+    except KinetixError as refusal:
+        return Option("fsp", False, "", None, str(refusal))
+    if reached > solver.max_states:
+        words, why = f"{reached:.2g} states", f"more than max_states = {solver.max_states:,}"
+        return Option("fsp", False, words, None, why)
+    words = f"{cost.states:,} states, {cost.memory / 1e6:.3g} MB, {cost.seconds:.2g} s"
+    return Option("fsp", cost.refusal is None, words, cost.seconds, cost.refusal or "the law, with a proven error")
+
+
+def _largest(problem: Problem) -> NDArray[np.int64]:
+    """The largest counts that a few whole trajectories show: [S]."""
+    from kinetix.solvers.ssa import SSA
+
+    last = float(problem.times[-1])
+    seen = replace(problem, times=np.linspace(0.0, last, SEEN)[1:] if last > 0 else problem.times)
+    found = SSA(paths=PILOTS, max_events=MAX_PILOT, engine="auto").solve(seen, rng=np.random.default_rng(0))
+    assert found.trajectories is not None
+    return np.asarray(found.trajectories.max(axis=(0, 1)))
+
+
+def _paths(name: str, problem: Problem) -> Option:
+    from kinetix.solvers.pilot import estimate
+    from kinetix.solvers.ssa import MAX_EVENTS
+
+    model = problem.model
+    if model.network.events or model.network.depends_on_time:
+        return Option(name, True, "not known before", None, "events or laws that contain the time")
+    start = problem.initial.sample(1, rng=np.random.default_rng(0))
+    try:
+        found = estimate(model, problem.times, problem.theta[None, :], start)
+        events = found.refined(model, problem.times, problem.theta[None, :], start, MAX_EVENTS).events
+    except KinetixError as refusal:
+        return Option(name, False, "", None, str(refusal))
+    seconds = events * PATHS * EVENT * (1 + len(model.change) / 50)
+    words = f"{events:,.3g} events a path, {seconds:.2g} s for {PATHS:,} paths"
+    if name == "tau-leaping":
+        fits = events >= MANY
+        return Option(name, fits, "", None, "leaps may pay" if fits else "exact trajectories are cheaper here")
+    if events > MAX_EVENTS:
+        return Option(name, False, words, seconds, f"more than max_events = {MAX_EVENTS:,} a path")
+    why = "exact draws, with standard errors" if seconds <= LONG else "too many events"
+    return Option(name, seconds <= LONG, words, seconds, why)
