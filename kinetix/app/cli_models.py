@@ -3,12 +3,13 @@
 # ruff: noqa: ARG001 - the options of a command are its arguments
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .cli_options import Format, Json, Law, Scale, scale_of
+from .cli_options import Format, Json, Law, Scale, scale_of, times_of
 from .outcome import BAD_INPUT, FAILED, OK, Outcome
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.xml, .sbml, .ant, .txt).")]
@@ -18,12 +19,15 @@ PICTURES = (".png", ".svg", ".pdf")
 
 def inspect(
     model: ModelOrNet,
+    times: Annotated[
+        str | None, typer.Option(help="Output times: say too what each solver would cost, and which fits.")
+    ] = None,
     law: Law = "auto",
     scale: Scale = None,
     format: Format = None,  # noqa: A002 - the option's name
     as_json: Json = False,
 ) -> Outcome:
-    """Show a model as kinetix reads it, or a net's certificate."""
+    """Show a model as kinetix reads it and, for given times, what it would cost to solve; or a net's certificate."""
     if model.is_dir():
         return _inspect_net(model)
     network = read_model(model, law=law, scale=scale, format=format)
@@ -38,7 +42,14 @@ def inspect(
     text += ["import report", *(f"  {line}" for line in table(network.import_report()))]
     text += ["findings of the import", *(f"  {finding}" for finding in network.report or ["none"])]
     text.append(f"fingerprint {network.fingerprint}")
-    return Outcome("\n".join(text), {"model": network_data(network)})
+    data: dict[str, Any] = {"model": network_data(network)}
+    if times is not None:
+        from .advice import advise
+
+        advice = advise(network, times_of(times))
+        text.append(str(advice))
+        data["advice"] = asdict(advice)
+    return Outcome("\n".join(text), data)
 
 
 def check(

@@ -46,11 +46,21 @@ def refused(result: tuple[int, str, str], *words: str) -> None:
 # models -------------------------------------------------------------------------------------------------
 
 
+def test_inspect_says_what_given_times_would_cost(run: Run, model: Path) -> None:
+    code, out, _ = run("inspect", model, "--times", "1,10")
+    assert code == 0
+    assert "advice: fsp: " in out
+    advice = json.loads(run("inspect", model, "--times", "1,10", "--json")[1])["advice"]
+    assert advice["solver"] == "fsp"
+    assert {"ssa", "mean-field"} <= {option["solver"] for option in advice["options"]}
+
+
 def test_inspect_shows_reactions_laws_and_fingerprint(run: Run, model: Path) -> None:
     code, out, _ = run("inspect", model)
     assert code == 0
     assert "G + Gs = 1" in out
     assert f"fingerprint {kx.load(model).fingerprint}" in out
+    assert "mass action, order 1" in out
     data = json.loads(run("inspect", model, "--json")[1])["model"]
     assert data["species"] == {"G": 1, "Gs": 0, "M": 0}
     assert data["parameters"]["ktx"] == 5
