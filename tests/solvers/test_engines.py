@@ -170,14 +170,14 @@ def test_the_battery_catches_mutant_tables(mutant):
         ("target >= c0", "target > c0 + 0.3 * a0"),
         ("np.uint64(number) *", "np.uint64(number // 1000) *"),
         ("= y0 if fine else x0", "= y0"),
-        ("s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))", "s3 = s3"),
+        ("np.int64(other >>", "np.int64(word >>"),
         ("- exponent *", "- (exponent + 1.0) *"),
-        ("z[l + NEXT] = times[k] if", "z[l + NEXT] = 1.1 * times[k] if"),
+        ("= times[0] if", "= 1.1 * times[0] if"),
         ("fill(z, g, l, starts[taken], thetas[taken], low, high, first + taken)", "pass"),
     ],
 )
 def test_the_battery_catches_mutant_sources(right, wrong):
-    """Waiting time of twice the total, a shifted choice, reused streams, events past an output, a broken generator,
+    """Waiting time of twice the total, a shifted choice, reused streams, events past an output, one number used twice,
 
     a logarithm off by a power of two, outputs taken too late, lanes that are not filled anew.
     """
