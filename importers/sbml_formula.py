@@ -21,6 +21,8 @@ MAX_SIZE = 20_000
 """Nodes of one formula, functions and rules inlined."""
 MAX_DEPTH = 120
 MAX_EXPONENT = 1000
+MAX_CHOICES = 25
+"""Arguments of one minimum or maximum: sympy compares each with each."""
 LARGEST = 1e300
 _BITS = 2048
 _EXPONENTIALS = (sympy.exp, sympy.sinh, sympy.cosh)
@@ -60,6 +62,10 @@ def combine(operation: Callable[..., Any], parts: Sequence[Formula], *, conditio
     if depth > MAX_DEPTH:
         raise UnsupportedFeature(f"a formula is nested more than {MAX_DEPTH} deep once its functions are written out")
     arguments = [part.condition if conditions else part.number for part in parts]
+    if operation is sympy.Min or operation is sympy.Max:
+        flat = sum(len(a.args) if isinstance(a, operation) else 1 for a in arguments)
+        if flat > MAX_CHOICES:
+            raise UnsupportedFeature(f"a minimum or maximum has more than {MAX_CHOICES} arguments")
     if not conditions:
         arguments = _bounded(operation, arguments, parts)
     return checked(Formula(operation(*arguments), size, depth, constant))
@@ -114,7 +120,17 @@ def _bounded_power(base: Any, exponent: Any, *, constant: bool) -> list[Any]:
     _require_moderate(e * math.log(abs(b)))
     if isinstance(base, sympy.Rational) and abs(e) * max(base.p.bit_length(), base.q.bit_length()) > _BITS:
         return [sympy.Float(b), exponent]
+    if (
+        not exponent.is_Integer
+        and isinstance(base, sympy.Rational)
+        and max(abs(base.p), base.q, _root(exponent)) > 1000
+    ):
+        return [sympy.Float(b), exponent]  # sympy would look for the prime factors of both
     return [base, exponent]
+
+
+def _root(exponent: Any) -> int:
+    return int(exponent.q) if isinstance(exponent, sympy.Rational) else 1
 
 
 def _require_moderate(exponent: float) -> None:

@@ -152,26 +152,26 @@ class MathReader:
 
     def _factors(self, node: Any, names: Mapping[str, Formula]) -> Iterator[Formula]:
         """The factors of nested products and quotients as one flat list, so that 2*(x + 1)/y stays as it is."""
-        kind = node.getType()
-        children = _children(node)
-        if kind == libsbml.AST_MINUS and len(children) == 1:
-            yield Formula(sympy.Integer(-1), constant=True)
-            yield from self._factors(children[0], names)
-        elif kind == libsbml.AST_TIMES:
-            for child in children:
-                yield from self._factors(child, names)
-        elif kind == libsbml.AST_DIVIDE:
-            _require(len(children) == 2, "divide", "two arguments")
-            yield from self._factors(children[0], names)
-            for factor in self._factors(children[1], names):
-                yield combine(lambda x: sympy.Pow(x, -1), [factor])
-        else:
-            yield self._formula(node, names)
+        waiting = [(node, False)]  # the next one last, and whether it is divided by
+        while waiting:
+            current, inverse = waiting.pop()
+            kind, children = current.getType(), _children(current)
+            if kind == libsbml.AST_MINUS and len(children) == 1:
+                yield Formula(sympy.Integer(-1), constant=True)
+                waiting.append((children[0], inverse))
+            elif kind == libsbml.AST_TIMES:
+                waiting += [(child, inverse) for child in reversed(children)]
+            elif kind == libsbml.AST_DIVIDE:
+                _require(len(children) == 2, "divide", "two arguments")
+                waiting += [(children[1], not inverse), (children[0], inverse)]
+            else:
+                factor = self._formula(current, names)
+                yield combine(lambda x: sympy.Pow(x, -1), [factor]) if inverse else factor
 
     def _sum(self, node: Any, kind: int, names: Mapping[str, Formula]) -> Formula:
-        parts = [self._formula(child, names) for child in _children(node)]
         if kind == libsbml.AST_PLUS:
-            return combine(sympy.Add, parts)
+            return combine(sympy.Add, [self._formula(term, names) for term in _terms(node)])
+        parts = [self._formula(child, names) for child in _children(node)]
         _require(len(parts) == 2, "minus", "one or two arguments")
         if (modulo := _as_modulo(*parts)) is not None:
             return modulo
@@ -271,6 +271,18 @@ def _lookup(name: str, names: Mapping[str, Formula]) -> Formula:
 
 def _children(node: Any) -> list[Any]:
     return [node.getChild(i) for i in range(node.getNumChildren())]
+
+
+def _terms(node: Any) -> list[Any]:
+    """The terms of nested sums as one flat list: libsbml reads a sum of many as one of two, of two, ..."""
+    found, waiting = [], [node]
+    while waiting:
+        current = waiting.pop()
+        if current.getType() == libsbml.AST_PLUS:
+            waiting += reversed(_children(current))
+        else:
+            found.append(current)
+    return found
 
 
 def _function(kind: int, parts: Sequence[Formula]) -> Formula:

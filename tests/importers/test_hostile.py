@@ -131,6 +131,8 @@ def nightmares() -> Iterator[tuple[str, bytes, str]]:
     yield "tower", simple("X*10^(10^9)").encode(), "too large"
     yield "factorial", simple("factorial(100000)*X").encode(), "factorial of 100000"
     yield "exponential", simple("exp(exp(exp(10)))").encode(), "too large"
+    many = ",".join(f"{i}*X + {i}" for i in range(600))
+    yield "choices", simple(f"max({many})").encode(), "minimum or maximum has more than 25 arguments"
     yield "bomb", gzip.compress(simple("k*X").encode() + b" " * 10_000_000), "compressed"
     yield "large", simple("k*X").encode() + b" " * 5_000_000, "larger than 5 MB"
     yield "many", b"<a>" + b"<b/>" * 600_000 + b"</a>", "more than 500000 elements"
@@ -215,3 +217,12 @@ def test_memory_stays_small(outcomes: dict[str, list]) -> None:
 
 def test_depth_that_real_models_have_is_read() -> None:
     assert str(load(around("<ci>X</ci>", 60)).propensities[0]) == "X + 60"
+
+
+def test_long_sums_products_and_roots_of_large_fractions_are_read() -> None:
+    """Found wrong: sums of more than 150 terms refused, products of 1,000 a RecursionError, the root endless."""
+    assert len(load(simple("+".join(f"X^2*k*{i}.5" for i in range(1, 400)))).propensities) == 1
+    assert str(load(simple("*".join(["X"] * 900))).propensities[0]) == "X**900"
+    assert str(load(simple("X/k/(2/k)/(1/(X*k))")).propensities[0]) == "X**2*k/2"
+    root = load(simple("((123456789)/987654321)^((12345)/67891)*X")).propensities[0]
+    assert float(root.coeff(root.free_symbols.pop())) == pytest.approx((123456789 / 987654321) ** (12345 / 67891))
