@@ -40,7 +40,7 @@ from .table_kernel import (
     work,
 )
 
-PARTS = "db742ad243cfe241"
+PARTS = "f10825c79b5bb548"
 """Digest of the files that are compiled into this one: numba keeps compiled code until this very file changes."""
 
 FEW = 10.0

@@ -62,11 +62,12 @@ def work(m: Any, S: Any, P: Any, T: Any, f: Any, lanes: Any) -> Any:
     R = m.rates.shape[0] - 1
     A = max(1, -(-R // 64))
     x = 73 * A
+    span = (x + S + R + P + 2 + 7) // 8 * 8  # lanes begin at whole lines of the cache, as `f` does
     return Work(
         m.more, m.general, pointer(m.species), pointer(m.lines), pointer(m.program),
         pointer(m.rates), pointer(m.laws), pointer(m.changes), pointer(m.changed), pointer(m.change),
-        pointer(m.touches), pointer(m.touched), shift(f, lanes * (x + S + R + P + 2)), S, R, P, T, A,
-        64 * A, 72 * A, x, x + S, x + S + R, x + S + R + P + 2,
+        pointer(m.touches), pointer(m.touched), shift(f, lanes * span), S, R, P, T, A,
+        64 * A, 72 * A, x, x + S, x + S + R, span,
     )  # fmt: skip
 
 

@@ -79,10 +79,15 @@ def _call(kernel: Kernel, m: Tables, *arguments: Any) -> None:
 
 
 def memory(m: Tables, S: int, P: int, lanes: int) -> tuple[Array, Integers, NDArray[np.uint64]]:
-    """Working memory: numbers of every lane (see `table_kernel.work`) and the stack, whole numbers, streams."""
+    """Working memory: numbers of every lane (see `table_kernel.work`) and the stack, whole numbers, streams.
+
+    The numbers begin at a line of the cache.
+    """
     R = len(m.rates) - 1
-    span = 73 * max(1, -(-R // BLOCK**2)) + S + R + P + 2
-    return np.zeros(lanes * span + m.depth), np.zeros(8 * lanes, dtype=np.int64), np.zeros(4 * lanes, dtype=np.uint64)
+    span = (73 * max(1, -(-R // BLOCK**2)) + S + R + P + 2 + 7) // 8 * 8
+    floats = np.zeros(lanes * span + m.depth + 7)
+    begin = -floats.ctypes.data % 64 // 8
+    return floats[begin:], np.zeros(8 * lanes, dtype=np.int64), np.zeros(4 * lanes, dtype=np.uint64)
 
 
 def is_ready() -> bool:
