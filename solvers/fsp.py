@@ -20,7 +20,8 @@ from scipy.sparse import csr_array
 
 from kinetix.constructs import require
 from kinetix.distribution import Tabulated
-from kinetix.errors import SettingError, UnsupportedFeature
+from kinetix.errors import SettingError, TruncationError, UnsupportedFeature
+from kinetix.listed import Listed
 from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
@@ -33,6 +34,7 @@ from .estimate import Estimate, estimate
 from .grid import grid_of
 from .parallel import Flag, run_all
 from .projection import Law, Projector
+from .roaming import Roaming
 from .sensitivity import derivatives
 from .stationary import horizon, stationary
 from .window import Start, WindowMaker
@@ -41,6 +43,10 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _NEEDS = {Real: "give a number", Integral: "give a whole number >= 1"}
+
+
+MANY_SPECIES, LARGE_BOX = 6, 100_000
+"""Free species and states of a first box from which a law is kept as a list of states."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,15 @@ class FSP:
             return self._with_limit(problem)
         started = time.process_time()
         projector = self.projector(problem)
-        (found,) = projector.adapted(problem.theta[None, :], _nothing(problem), lambda law: law)
+        many = not self.caps and len(projector.maker.space(_nothing(problem)).free) >= MANY_SPECIES
+        if many and projector.maker.space(projector.guess(problem.theta)).size > LARGE_BOX:
+            return self._on_a_list(problem, projector.maker.start)
+        try:
+            (found,) = projector.adapted(problem.theta[None, :], _nothing(problem), lambda law: law)
+        except TruncationError:
+            if not many:
+                raise
+            return self._on_a_list(problem, projector.maker.start)
         bound = found.lost + found.bound + max(1.0 - float(projector.maker.start.p.sum()), 0.0)
         names, space = problem.model.network.species_names, found.space
         meta = provenance(
@@ -189,6 +203,25 @@ class FSP:
             stationary={"leak": found.leak, "residual": found.residual},
         )
         return Solution.of(problem, [*laws, Tabulated(found.space, found.p)], error=None, meta=meta)
+
+    def _on_a_list(self, problem: Problem, start: Start) -> Solution:
+        """The laws on lists of states; see `roaming`."""
+        started = time.process_time()
+        roaming = Roaming(problem.model, problem.theta, self.leak, self.max_states, self.max_work)
+        (found,) = run_all([partial(roaming.laws, start, problem.times)], self.threads)
+        bound = found.error + max(1.0 - float(start.p.sum()), 0.0)
+        meta = provenance(
+            self,
+            problem.model.network,
+            started,
+            error_by_time=bound.tolist(),
+            lost_by_time=found.lost.tolist(),
+            states=found.largest,
+            products=sum(found.products.values()),
+            methods=dict(found.products),
+        )
+        laws = [Listed(counts, p) for counts, p in zip(found.counts, found.laws, strict=True)]
+        return Solution.of(problem, laws, error=float(bound.max()), meta=meta)
 
     def _fixed(self, network: ReactionNetwork) -> dict[int, int]:
         caps = self.caps or {}

@@ -136,6 +136,36 @@ def dimerisation(k=0.1, u=0.2, start=5):
     )
 
 
+def mapk16():
+    """The MAPK cascade of sixteen species of the literature (reference systems): low counts in many dimensions."""
+    enzyme = [  # enzyme, substrate, complex, product, binding, unbinding, catalysis
+        ("S0", "S2", "S6", "S3", 0.375, 1.0, 0.06),
+        ("S0", "S3", "S8", "S5", 0.375, 1.0, 4.5),
+        ("S0", "S2", "S7", "S4", 0.375, 1.0, 0.06),
+        ("S0", "S4", "S9", "S5", 0.375, 1.0, 4.5),
+    ]
+    steps = [
+        ({}, {"S0": 1}, 0.001),
+        ({"S0": 1}, {}, 0.15),
+        ({"S5": 1}, {"S5": 1, "S0": 1}, 0.005),
+        ({}, {"S2": 1}, 0.00024),
+        *(({s: 1}, {}, 1e-4) for s in ("S2", "S3", "S4", "S5")),
+    ]
+    for e, s, c, p, on, off, turn in enzyme:
+        steps += [({e: 1, s: 1}, {c: 1}, on), ({c: 1}, {e: 1, s: 1}, off), ({c: 1}, {e: 1, p: 1}, turn)]
+    phosphatase = [  # substrate, first complex, second complex, product; rates on, off, on to the second, free, back
+        ("S5", "S10", "S12", "S4", 0.015, 1.0, 0.032, 0.31, 0.01),
+        ("S4", "S13", "S14", "S2", 0.01, 1.0, 0.5, 0.086, 0.0011),
+        ("S3", "S11", "S15", "S2", 0.01, 1.0, 0.47, 0.14, 0.0018),
+    ]
+    for s, c, d, p, on, off, turn, free, back in phosphatase:
+        steps += [({"S1": 1, s: 1}, {c: 1}, on), ({c: 1}, {"S1": 1, s: 1}, off), ({c: 1}, {d: 1}, turn)]
+        steps += [({d: 1}, {"S1": 1, p: 1}, free), ({"S1": 1, p: 1}, {d: 1}, back)]
+    species = {f"S{i}": {1: 1, 2: 3}.get(i, 0) for i in range(16)}
+    reactions = [(f"r{j}", a, b, f"k{j}") for j, (a, b, _) in enumerate(steps)]
+    return network(species, {f"k{j}": rate for j, (_, _, rate) in enumerate(steps)}, reactions, "mapk16")
+
+
 # statistics: the tests pass where |z| < 5 and chi-squared p > 1e-4 at n = 20,000 ----------------
 
 
