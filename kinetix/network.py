@@ -255,14 +255,14 @@ class ReactionNetwork:
         importlib.import_module("kinetix.importers.sbml_writer").write(self, Path(path))
 
     def to_latex(self) -> str:
-        """The reactions and propensities as a LaTeX table."""
-        from .pictures import to_latex
+        """Reactions and propensities, rules and events as LaTeX tables."""
+        from .typeset import to_latex
 
         return to_latex(self)
 
     def draw(self, path: str | Path) -> None:
         """Write a picture of the stoichiometry graph to `path` (.png, .svg, .pdf)."""
-        from .pictures import draw
+        from .drawing import draw
 
         draw(self, Path(path))
 

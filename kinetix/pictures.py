@@ -1,75 +1,22 @@
-"""Pictures and typeset forms of a network, and the quick plot of a solution (matplotlib inside)."""
+"""The quick plot of a solution: means over time and the last marginals (matplotlib inside)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sympy
 
 from .distribution import Moments
-from .errors import SettingError
-from .expressions import symbol
-from .network import ReactionNetwork, require_known
-from .style import BLUE, CYCLE, SOFT, VERMILION, label, new_figure, style
+from .network import require_known
+from .style import CYCLE, label, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from .solution import Solution
-
-PICTURES = (".png", ".svg", ".pdf", ".jpg")
-"""Endings of the pictures that `draw` writes."""
-
-
-def to_latex(network: ReactionNetwork) -> str:
-    """An `array` of reactions and propensities; names are set in upright type."""
-    names = [*network.species_names, *network.theta_names, *network.variables]
-    upright = {symbol(name): rf"\mathrm{{{_escaped(name)}}}" for name in names}
-
-    def side(counts: Any) -> str:
-        terms = [(str(m) if m != 1 else "") + upright[symbol(name)] for name, m in counts.items()]
-        return " + ".join(terms) or r"\varnothing"
-
-    rows = [
-        rf"{side(r.reactants)} &\rightarrow& {side(r.products)} & {sympy.latex(r.propensity, symbol_names=upright)}"
-        for r in network.reactions
-    ]
-    return "\\begin{array}{rcll}\n" + " \\\\\n".join(rows) + "\n\\end{array}"
-
-
-def draw(network: ReactionNetwork, path: Path) -> None:
-    """Write the bipartite graph: circles are species, squares are reactions, dashed edges only regulate."""
-    import networkx as nx
-
-    if path.suffix.lower() not in PICTURES:
-        mend = f"end it with one of {', '.join(PICTURES)}"
-        raise SettingError(f"{path.suffix or 'no ending'!r} is no kind of picture", file=str(path), mend=mend)
-    graph = network.graph()
-    place = nx.kamada_kawai_layout(nx.Graph(graph)) if len(graph) <= 60 else nx.spring_layout(nx.Graph(graph), seed=1)
-    size = 3.5 + 1.1 * np.sqrt(len(graph))
-    with style():
-        figure = new_figure(size, size)
-        axes = figure.add_subplot()
-        for kind, shape, colour, area in (("species", "o", BLUE, 900), ("reaction", "s", VERMILION, 420)):
-            nodes = [n for n, data in graph.nodes(data=True) if data["bipartite"] == kind]
-            look: dict[str, Any] = {"node_shape": shape, "edgecolors": colour, "node_size": area}
-            nx.draw_networkx_nodes(graph, place, nodelist=nodes, node_color="white", ax=axes, **look)
-            for node in nodes:
-                x, y = place[node]
-                axes.text(x, y, node[1], ha="center", va="center", fontsize=8, color=colour)
-        for role, dashes in (("reactant", "solid"), ("product", "solid"), ("modifier", "dashed")):
-            edges = [(a, b) for a, b, data in graph.edges(data=True) if data["role"] == role]
-            bent = {"connectionstyle": "arc3,rad=0.08", "arrows": True, "arrowsize": 12, "node_size": 900}
-            nx.draw_networkx_edges(
-                nx.DiGraph(graph), place, edgelist=edges, style=dashes, edge_color=SOFT, ax=axes, **bent
-            )
-        axes.set_title(label(network.name, 60))
-        axes.set_axis_off()
-        figure.savefig(path, dpi=150)
 
 
 def plot_solution(solution: Solution, species: str | None, path: str | Path | None) -> Figure:
@@ -122,7 +69,3 @@ def _bars(axes: Axes, solution: Solution, names: list[str]) -> None:
     stated = bool(np.isfinite(sds).all())
     axes.bar([label(name) for name in names], means, yerr=sds if stated else None, color=CYCLE[: len(names)], width=0.6)
     axes.set(ylabel="count, mean ± sd" if stated else "mean count", title=f"t = {solution.times[-1]:g}")
-
-
-def _escaped(name: str) -> str:
-    return name.replace("\\", "").replace("_", r"\_")

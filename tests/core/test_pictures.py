@@ -7,7 +7,8 @@ import pytest
 
 from kinetix.distribution import Moments, PointMass
 from kinetix.errors import SettingError
-from kinetix.expressions import symbol
+from kinetix.events import Event
+from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 from kinetix.problem import Problem
 from kinetix.solution import Solution
@@ -23,6 +24,57 @@ MODEL = ReactionNetwork(
 def test_the_graph_is_drawn(tmp_path: Path) -> None:
     MODEL.draw(tmp_path / "graph.png")
     assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_box_lies_over_another() -> None:
+    """Mutant seen to fail: boxes left where the layout put their middles."""
+    import networkx as nx
+
+    from kinetix.layout import places
+
+    graph = nx.Graph(nx.gnm_random_graph(30, 45, seed=2))
+    sizes = dict.fromkeys(graph, (1.5, 0.4))
+    at = places(graph, sizes)
+    assert min(min(place) for place in at.values()) >= 0
+    for a in graph:
+        for b in graph:
+            assert a == b or abs(at[a][0] - at[b][0]) > 1.5 or abs(at[a][1] - at[b][1]) > 0.4
+
+
+def test_events_and_amounts_are_drawn(tmp_path: Path) -> None:
+    """The text of an SVG is outlines, so the file is only opened; its look was judged by eye."""
+    network = ReactionNetwork(
+        [Species("A_long_name_of_a_molecule", 3), Species("B", 0), Species("alone", 0)],
+        [Parameter("k", 2)],
+        [
+            Reaction("r", {"A_long_name_of_a_molecule": 1.5}, {"B": 2}, symbol("k")),
+            Reaction("s", {}, {"B": TIME}, symbol("B")),
+        ],
+        events=[Event("feed", TIME > 3, {"B": symbol("k"), "k": 3}), Event("stop", symbol("B") > 3, {})],
+        name="$x$ \n<&>",
+    )
+    network.draw(tmp_path / "a.svg")
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+    ReactionNetwork([], [Parameter("k", 2)], []).draw(tmp_path / "none.pdf")
+    assert (tmp_path / "none.pdf").exists()
+
+
+def test_latex_has_rules_rates_and_events() -> None:
+    x, k = symbol("X"), symbol("k_1%")
+    network = ReactionNetwork(
+        [Species("X", 3)],
+        [Parameter("k_1%", 2)],
+        [Reaction("r", {"X": 2}, {"X": k + 1}, k * TIME)],
+        variables={"n": 2 * x},
+        rate_rules={"k_1%": -k},
+        events=[Event("feed", TIME > 3, {"X": k, "k_1%": x})],
+    )
+    text = network.to_latex()
+    assert r"2\mathrm{X} &\rightarrow& \left(\mathrm{k\_1\%} + 1\right)\,\mathrm{X} & \mathrm{k\_1\%} t" in text
+    assert r"\mathrm{n} &=& 2 \mathrm{X}" in text
+    assert r"\dfrac{d\mathrm{k\_1\%}}{dt} &=& - \mathrm{k\_1\%}" in text
+    assert r"\mathrm{feed}\colon & \text{at } t > 3 & \mathrm{X} \leftarrow \mathrm{k\_1\%}" in text
+    assert text.count(r"\begin{array}") == text.count(r"\end{array}") == 4
 
 
 def test_the_solution_is_plotted(tmp_path: Path) -> None:
