@@ -136,7 +136,7 @@ def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float,
     if not compiled:
         step = NUMPY_STEP + min(n, WIDE) * (NUMPY_EVENT + R * NUMPY_REACTION)
         offers.append((-(-n // WIDE) * found.events * step * 1.5 + R * NUMPY_LAW, "numpy"))
-    if R <= lanes.LARGEST and found.events * 2 < task.budget:
+    if R <= lanes.LARGEST and found.events * 2 < task.budget and min(offers)[0] > LOAD:
         speed = LANES_EVENT + R * LANES_REACTION
         spread = max(events, 64 * found.events if n < 64 else 0.0)
         first = LOAD if lanes.is_ready(task.model) else COMPILE_LANES + R * COMPILE_REACTION

@@ -21,6 +21,9 @@ from .streams import FIRST_MULTIPLIER, GOLDEN, SECOND_MULTIPLIER
 
 Kernel = Callable[..., None]
 
+KEPT = 100
+"""Models whose sources are kept."""
+
 LARGEST = 150
 """Reactions above which no lockstep kernel is written: every event would weigh all of them."""
 
@@ -53,6 +56,8 @@ def lane_module(model: CompiledModel, width: int = WIDTH) -> str:
     network = model.network
     key = (network.fingerprint, network.theta_names, network.species_names, width)
     if key not in _SOURCES:
+        if len(_SOURCES) >= KEPT:
+            _SOURCES.clear()
         _SOURCES[key] = _source(model, width)
     return _SOURCES[key]
 
