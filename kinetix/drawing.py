@@ -117,7 +117,17 @@ def _box(axes: Axes, node: tuple[str, str], at: Array, size: tuple[float, float]
     corner = (float(at[0]) - width / 2, float(at[1]) - height / 2)
     patch = FancyBboxPatch(corner, width, height, boxstyle=shape, **look)
     axes.add_patch(patch)
-    axes.text(*map(float, at), text, ha="center", va="center", fontsize=FONT, color=colour, zorder=3, linespacing=1.05)
+    axes.text(
+        float(at[0]),
+        float(at[1]),
+        text,
+        ha="center",
+        va="center",
+        fontsize=FONT,
+        color=colour,
+        zorder=3,
+        linespacing=1.05,
+    )
     return patch
 
 
@@ -127,7 +137,7 @@ def _arrow(axes: Axes, ends: tuple[Array, Array], boxes: tuple[Any, Any], data: 
     line, colour = LOOKS[data["role"]]
     look: dict[str, Any] = {"linestyle": line, "color": colour, "linewidth": 1.0, "mutation_scale": 11, "zorder": 1}
     look |= {"patchA": boxes[0], "patchB": boxes[1], "shrinkA": 1, "shrinkB": 2, "arrowstyle": "-|>"}
-    start, stop = (tuple(map(float, end)) for end in ends)
+    start, stop = ((float(end[0]), float(end[1])) for end in ends)
     axes.add_patch(FancyArrowPatch(start, stop, connectionstyle=f"arc3,rad={bend}", **look))
     amount = data.get("stoichiometry", 1)
     if amount != 1:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Pairs = NDArray[np.int64]
+"""Edges as two indices of nodes: [edges, 2]."""
 
 EDGE = 1.15
 """Inches between the middles of joined boxes, about."""
@@ -63,16 +65,16 @@ def _one(part: nx.Graph, seed: int) -> dict[Hashable, Array]:
     return found
 
 
-def _scaled(at: Array, edges: Array, boxes: Array) -> Array:
+def _scaled(at: Array, edges: Pairs, boxes: Array) -> Array:
     """Turned so that the longer way lies across, and stretched to the edge length."""
     middle = at - at.mean(axis=0)
     _, _, axes = np.linalg.svd(middle, full_matrices=False)
     turned = middle @ axes.T if axes.shape == (2, 2) else middle
     if not len(edges):
-        return turned * EDGE * 2
+        return np.asarray(turned * EDGE * 2)
     lengths = np.linalg.norm(turned[edges[:, 0]] - turned[edges[:, 1]], axis=1)
     wide = 1 + float(np.median(boxes[:, 0])) / 2
-    return turned * (EDGE * np.array([wide, 1.0]) / max(float(np.median(lengths)), 1e-9))
+    return np.asarray(turned * (EDGE * np.array([wide, 1.0]) / max(float(np.median(lengths)), 1e-9)))
 
 
 def _apart(at: Array, boxes: Array) -> Array:
@@ -94,14 +96,15 @@ def _apart(at: Array, boxes: Array) -> Array:
     return at
 
 
-def _trouble(at: Array, edges: Array, boxes: Array) -> float:
+def _trouble(at: Array, edges: Pairs, boxes: Array) -> float:
     """Lines through foreign boxes count 4, crossings 1, and long lines a little."""
     if not len(edges):
         return 0.0
     a, b = at[edges[:, 0]], at[edges[:, 1]]
     steps = np.linspace(0.05, 0.95, 19)[:, None, None]
     points = a + steps * (b - a)  # [steps, edges, 2]
-    inside = (np.abs(points[:, :, None] - at) < boxes / 2 + 0.05).all(axis=3).any(axis=0)  # [edges, nodes]
+    near = np.abs(points[:, :, None] - at) < boxes / 2 + 0.05
+    inside = np.asarray(near.all(axis=3).any(axis=0))  # [edges, nodes]
     inside[np.arange(len(edges))[:, None], edges] = False
     ends = edges[:, :, None, None] == edges.T[None, None]
     shared = ends.any(axis=(1, 2))
