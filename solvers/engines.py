@@ -49,9 +49,6 @@ NUMPY_LAW = 5e-3
 NUMPY_STEP, NUMPY_EVENT, NUMPY_REACTION = 9e-5, 2e-7, 1.3e-8
 """Seconds in numpy: a step of all trajectories, and more for each of them and each of its reactions."""
 
-TINY = 0.3
-"""Seconds up to which numpy answers."""
-
 SHARE = 0.25
 """Seconds that a chunk of trajectories should take: short enough for threads to share the work and for Ctrl-C."""
 
@@ -103,7 +100,7 @@ def _cheapest(task: Task, *, compiled: bool) -> Choice:
         offers = sorted(_offers(task, found, compiled=compiled), key=lambda offer: offer[0])
     except UnsupportedFeature:  # a law that only the other engines know
         return _own(task, compiled=compiled)
-    if offers[0][1] == "numpy" and offers[0][0] < TINY:
+    if offers[0][1] == "numpy":
         return _briefly(task, found)
     if offers[0][1] == "tabled" and offers[0][0] < 1.0:
         return _tabled(task, found)
@@ -158,7 +155,7 @@ def _numpy(task: Task) -> Choice:
 
 def _briefly(task: Task, found: Estimate) -> Choice:
     """Numpy, but for chunks that turn out to be longer than predicted: the table-driven kernel does these anew."""
-    names, cap = ["numpy"], 1000 + int(20 * found.events)
+    names, cap = ["numpy"], 1000 + int(3 * found.events)
 
     def run(*arguments: Any) -> None:
         budget, report = arguments[6], arguments[9]
