@@ -92,14 +92,9 @@ def memory(m: Tables, S: int, P: int, lanes: int) -> tuple[Array, Integers, NDAr
 
 def is_ready() -> bool:
     """Whether the compiled kernel seems to be on disk (numba decides when it looks)."""
-    source = Path(__file__).with_name("table_kernel.py")
-    folders = [
-        source.parent / "__pycache__",
-        *([Path(chosen)] if (chosen := os.environ.get("NUMBA_CACHE_DIR")) else []),
-    ]
-    return any(
-        any(folder.rglob(f"table_kernel.run-*.py{sys.version_info[0]}{sys.version_info[1]}*.nbc")) for folder in folders
-    )
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(chosen) if chosen else Path(__file__).with_name("__pycache__")
+    return any(folder.rglob(f"table_kernel.run-*.py{sys.version_info[0]}{sys.version_info[1]}*.nbc"))
 
 
 def propensities(model: CompiledModel, theta: Array) -> Callable[[Array], Array]:
