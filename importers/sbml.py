@@ -26,6 +26,7 @@ from .sbml_amounts import Amounts
 from .sbml_audit import open_document
 from .sbml_channels import Written, channels_of
 from .sbml_dynamics import Dynamics
+from .sbml_formula import real_numbers
 from .sbml_rules import Rules, rules_of
 from .sbml_start import Start, start_of
 from .sbml_symbols import Symbols, symbols_of
@@ -60,14 +61,15 @@ def from_text(text: str, path: Path, *, law: str = "auto", scale: float | str | 
         mend = "give the molecules in one unit of substance, a number > 0, or 'units'"
         raise SettingError(f"scale is {scale!r}", place="scale", mend=mend)
     try:
-        document, reader = open_document(text)
-        model = document.getModel()
-        rules = rules_of(model)
-        start = start_of(model, rules, reader)
-        counted = _counted(model, rules)
-        factor = scale_of(model, counted) if isinstance(scale, str) else scale
-        symbols = symbols_of(model, rules, reader, start, factor)
-        return _Build(model, rules, start, symbols, counted, factor, law, path).network()
+        with real_numbers():
+            document, reader = open_document(text)
+            model = document.getModel()
+            rules = rules_of(model)
+            start = start_of(model, rules, reader)
+            counted = _counted(model, rules)
+            factor = scale_of(model, counted) if isinstance(scale, str) else scale
+            symbols = symbols_of(model, rules, reader, start, factor)
+            return _Build(model, rules, start, symbols, counted, factor, law, path).network()
     except KinetixError as problem:
         raise problem.within(str(path)) from problem.__cause__
 
@@ -177,13 +179,14 @@ class _Build:
         taken = {r.getId() for r in elements(self.model.getListOfReactions())}
         reactions: list[Reaction] = []
         findings: list[Finding] = []
+        falling = self.law == "auto" and self._marked is None
         for element in elements(self.model.getListOfReactions()):
-            written, told = self._written(element, amounts)
-            reverse = f"{written.name}_reverse"
-            while reverse in taken:
-                reverse += "_"
-            falling = self.law == "auto" and self._marked is None
-            made = channels_of(written, splitter, reverse_name=reverse, falling=falling)
+            with real_numbers(f"reaction {element.getId()!r}"):
+                written, told = self._written(element, amounts)
+                reverse = f"{written.name}_reverse"
+                while reverse in taken:
+                    reverse += "_"
+                made = channels_of(written, splitter, reverse_name=reverse, falling=falling)
             taken |= {channel.name for channel in made.reactions}
             reactions += made.reactions
             findings += [replace(finding, element=written.name) for finding in told] + list(made.findings)

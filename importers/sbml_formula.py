@@ -8,7 +8,8 @@ a hostile file is refused in milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,32 @@ MAX_DEPTH = 120
 MAX_EXPONENT = 1000
 MAX_CHOICES = 25
 """Arguments of one minimum or maximum: sympy compares each with each."""
+MAX_CONDITION = 30
+"""Nodes of a condition that compares piecewise values."""
 LARGEST = 1e300
 _BITS = 2048
 _EXPONENTIALS = (sympy.exp, sympy.sinh, sympy.cosh)
+
+
+BEYOND = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NotImplementedError, RecursionError)
+"""What sympy raises over formulas that are no real numbers, such as log(-1) > 2."""
+
+
+@contextmanager
+def real_numbers(place: str | None = None) -> Iterator[None]:
+    """Turn what sympy raises over a formula that is no real number into a ModelError."""
+    try:
+        yield
+    except BEYOND as problem:
+        reason = f"a formula is no real number that can be computed ({type(problem).__name__})"
+        raise ModelError(reason, place=place) from problem
+
+
+def require_shallow(*conditions: Any) -> None:
+    """Refuse large conditions on piecewise values: sympy tries every combination of their pieces."""
+    for condition in conditions:
+        if condition.has(sympy.Piecewise) and sum(1 for _ in sympy.preorder_traversal(condition)) > MAX_CONDITION:
+            raise UnsupportedFeature(f"a condition on piecewise values has more than {MAX_CONDITION} terms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +68,7 @@ class Formula:
             return self.expression
         if self.expression in (sympy.true, sympy.false):
             return sympy.Integer(int(bool(self.expression)))
+        require_shallow(self.expression)
         return sympy.Piecewise((sympy.Integer(1), self.expression), (sympy.Integer(0), True))
 
     @property

@@ -17,7 +17,7 @@ import sympy
 from kinetix.errors import KinetixError, ModelError, UnsupportedFeature
 from kinetix.expressions import TIME, number
 
-from .sbml_formula import Formula, checked, combine
+from .sbml_formula import Formula, checked, combine, real_numbers, require_shallow
 
 AVOGADRO = 6.02214179e23
 """The value that the SBML specification gives to its symbol `avogadro`."""
@@ -110,7 +110,8 @@ class MathReader:
         self._calls.clear()
         self._nested = 0
         try:
-            return self._formula(node, names)
+            with real_numbers():
+                return self._formula(node, names)
         except KinetixError as problem:
             raise type(problem)(problem.reason, place=place, mend=problem.mend) from problem
 
@@ -186,6 +187,8 @@ class MathReader:
         if all(part.expression in (sympy.true, sympy.false) or part.expression.is_Boolean for part in parts[::2]):
             return combine(_choice, parts, conditions=True)
         values, conditions = [p.number for p in parts[::2]], [p.condition for p in parts[1::2]]
+
+        require_shallow(*conditions)
 
         def build(*_: Any) -> Any:
             return sympy.Piecewise(*zip(values, [*conditions, sympy.true], strict=True))

@@ -15,7 +15,7 @@ from typing import Any, cast
 from kinetix.errors import ModelError
 from kinetix.expressions import TIME, number
 
-from .sbml_formula import Formula, value_of
+from .sbml_formula import Formula, real_numbers, value_of
 from .sbml_math import MathReader
 from .sbml_rules import Rules, in_order, local_parameters, references
 from .sbml_walk import elements
@@ -167,6 +167,7 @@ def _evaluate(reader: MathReader, node: Any, known: Mapping[str, Formula], name:
     place = f"value of {name!r}"
     formula = reader.read(node, known, place)
     try:
-        return value_of(formula.number.xreplace({TIME: number(0.0)}))
+        with real_numbers():
+            return value_of(formula.number.xreplace({TIME: number(0.0)}))
     except ModelError as problem:
         raise ModelError(problem.reason, place=place) from problem

@@ -6,7 +6,7 @@ network itself shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -60,7 +60,8 @@ def _law(network: ReactionNetwork, reaction: Reaction) -> Iterator[Finding]:
             yield Finding("KX102", "warning", reaction.name, f"consumes {needed} {name} at a power law: {law}", mend)
     for name, needed in whole.items():
         for have in range(needed):
-            if _can_be_positive(law.xreplace({symbol(name): sympy.Integer(have)}), network):
+            without = _with(law, {symbol(name): sympy.Integer(have)})
+            if without is not None and _can_be_positive(without, network):
                 reason = f"can fire with {have} {name}, but consumes {needed}: {law}"
                 mend = "the run will stop at such a firing; make the law zero there"
                 yield Finding("KX108", "warning", reaction.name, reason, mend)
@@ -85,11 +86,19 @@ def _can_be_positive(law: sympy.Expr, network: ReactionNetwork) -> bool:
         return False
     values = {symbol(p.name): sympy.Float(p.value) for p in (*network.parameters, *network.constants)}
     for plenty in (1, 10, 1000):
-        at = law.subs({**values, **{symbol(s): plenty for s in network.species_names}})
-        at = at.subs(dict.fromkeys(at.free_symbols, 1.0))
-        if at.is_number and at.is_real and float(at) > 0:
+        at = _with(law, {**values, **{symbol(s): sympy.Integer(plenty) for s in network.species_names}})
+        at = None if at is None else _with(at, dict.fromkeys(at.free_symbols, sympy.Float(1.0)))
+        if at is not None and at.is_number and at.is_real and float(at) > 0:
             return True
     return False
+
+
+def _with(law: sympy.Expr, values: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Expr | None:
+    """The law with values in the place of names, or None where it is no real number then."""
+    try:
+        return law.xreplace(values)
+    except (TypeError, ValueError, ArithmeticError):  # log(0) > 1, Mod(x, 0): sympy refuses them
+        return None
 
 
 def _unused(network: ReactionNetwork) -> Iterator[Finding]:
@@ -122,7 +131,7 @@ def _is_zero(law: sympy.Expr, absent: dict[sympy.Symbol, sympy.Integer]) -> bool
     """Whether a law is zero without these species; one that divides by them is not known to be."""
     try:
         return bool(law.xreplace(absent).is_zero)
-    except (TypeError, ValueError):  # sympy compares the infinite with numbers
+    except (TypeError, ValueError, ArithmeticError):  # sympy compares the infinite with numbers
         return False
 
 

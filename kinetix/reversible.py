@@ -78,7 +78,7 @@ class Splitter:
         law = array_function(laws, species, tuple(values))
         with np.errstate(all="ignore"):
             found = law(*states.T, *theta, times)
-        return np.array([np.broadcast_to(np.asarray(value, dtype=np.float64), len(states)) for value in found])
+        return np.array([np.broadcast_to(_real(value), len(states)) for value in found])
 
     def is_plain_difference(self, law: sympy.Expr, forward: sympy.Expr, backward: sympy.Expr) -> bool:
         """Whether two products of what is never negative make up the law, and each can be without the other.
@@ -107,7 +107,10 @@ class Splitter:
 
     def vanishes(self, law: sympy.Expr, name: str) -> bool:
         """Whether the law is zero wherever there is none of the species `name`."""
-        without = law.xreplace({symbol(name): ZERO})
+        try:
+            without = law.xreplace({symbol(name): ZERO})
+        except (TypeError, ValueError, ArithmeticError):  # no real number then
+            return False
         if without.is_zero:
             return True
         if without.has(sympy.zoo, sympy.nan):
@@ -217,6 +220,14 @@ class Splitter:
             return float(e.xreplace(at))
         except (TypeError, ValueError, OverflowError) as problem:
             raise CannotSplitError(str(e)) from problem
+
+
+def _real(value: Any) -> NDArray[np.float64]:
+    """Values as numbers, NaN where they are not real."""
+    array = np.asarray(value)
+    if np.iscomplexobj(array):
+        array = np.where(array.imag == 0, array.real, np.nan)
+    return array.astype(np.float64)
 
 
 def _falling(factor: Any, factors: Sequence[Any]) -> bool:

@@ -127,6 +127,15 @@ BROKEN = {
         "'q'",
     ),
     "division by zero": (one("k*X/0"), "reaction 'r': a formula contains a value that is not a finite real number"),
+    "comparison of what is not real": (
+        one("piecewise(k, ln(0*X - 1) > 2, X)"),
+        "reaction 'r': a formula",
+    ),
+    "remainder of nothing": (one("k*rem(3, 0)"), "reaction 'r': a formula"),
+    "large conditions on pieces": (
+        one("piecewise(k, " + " + ".join(f"piecewise(X, X > {i}, {i})" for i in range(5)) + " > 3, q)"),
+        "a condition on piecewise values has more than 30 terms",
+    ),
     "imaginary": (one("k*X*sqrt(-1)"), "reaction 'r': a formula contains a value that is not a finite real number"),
     "twice": (model(FIRST, species_=(X, X), parameters=K), "'X'"),
     "a species as a parameter": (model(FIRST, species_=X, parameters=(K, parameter("X"))), "'X'"),
