@@ -104,4 +104,9 @@ def _event(meaning: Meaning, name: str, draft: EventDraft) -> Event:
         if token not in meaning.known:
             raise meaning.unknown(token)
         values[str(token)] = meaning.sound(tree, meaning.formulas.number(tree, meaning.in_law).expression)
-    return Event(name, trigger, values, **draft.options)
+    extra = {
+        what: meaning.sound(tree, meaning.formulas.number(tree, meaning.in_law).expression)
+        for what, tree in (("delay", draft.delay), ("priority", draft.priority))
+        if tree is not None
+    }
+    return Event(name, trigger, values, **draft.options, **extra)

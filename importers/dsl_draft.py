@@ -53,6 +53,8 @@ class EventDraft:
     trigger: Tree[Token]
     assignments: tuple[Set, ...]
     options: dict[str, bool]
+    delay: Tree[Token] | None = None
+    priority: Tree[Token] | None = None
 
 
 @dataclass

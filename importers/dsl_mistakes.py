@@ -51,7 +51,6 @@ _FIRST_WORDS = {
 """Statements of Antimony that are refused by name, by their first word."""
 
 _AT_THE_PLACE: tuple[tuple[str, str, str], ...] = (
-    (r"after\b", "a delay of an event (after)", "events act at once"),
     (r"--", "a DNA strand (--)", "write one reaction for each step"),
     (r"\.\s*[A-Za-z_]", "an element of a submodel (a.b)", "write the model in one piece"),
     (r"[<>]=?(?!-)|==|!=", "a flux bound", "give every reaction its law"),

@@ -191,7 +191,7 @@ def _amount(source: Source, written: Token | None) -> float:
 
 
 def _event(draft: Draft, tree: Tree[Token]) -> None:
-    label, trigger, options, listed = tree.children
+    label, trigger, delayed, options, listed = tree.children
     name, home = _label(draft, label, "event", [e.name for e in draft.events])
     if home is not None:
         raise draft.source.refusal(home, "an event lies in no compartment", "leave out what stands after in")
@@ -201,20 +201,24 @@ def _event(draft: Draft, tree: Tree[Token]) -> None:
         if sign != "=":
             raise draft.source.refusal(_place(sign), "an event gives values with =", f"write {changed!s} = ...")
         _once(draft, assignments, changed, (changed, formula), "is set")
+    delay, trigger = (None, trigger) if delayed is None else (trigger, delayed.children[0])
+    chosen, priority = _options(draft.source, options)
     start = next(tokens(tree))
-    draft.events.append(EventDraft(start, name, trigger, tuple(assignments.values()), _options(draft.source, options)))
+    draft.events.append(EventDraft(start, name, trigger, tuple(assignments.values()), chosen, delay, priority))
 
 
-def _options(source: Source, tree: Any) -> dict[str, bool]:
-    """The options between trigger and colon: at_start, from_trigger and persistent."""
+def _options(source: Source, tree: Any) -> tuple[dict[str, bool], Tree[Token] | None]:
+    """The options between trigger and colon: at_start, from_trigger and persistent; and the priority."""
     options: dict[str, bool] = {}
+    priority: Tree[Token] | None = None
     for i in range(0, len(tree.children), 3):
         name, sign, value = tree.children[i : i + 3]
-        if name == "priority":
-            raise source.unsupported(name, "the priority of an event", "events that fire together go in their order")
+        if name == "priority" and sign == "=" and priority is None:
+            priority = value
+            continue
         if name not in OPTIONS:
             near = get_close_matches(str(name), OPTIONS, n=1, cutoff=0.5)
-            mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(OPTIONS)}"
+            mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(OPTIONS)}, priority"
             raise source.refusal(name, f"events have no option {str(name)!r}", mend)
         if sign != "=" or value.data != "name" or value.children[0] not in {"true", "false"}:
             raise source.refusal(name, f"the option {name!s} is true or false", f"write {name!s}=false")
@@ -223,7 +227,7 @@ def _options(source: Source, tree: Any) -> dict[str, bool]:
         options[OPTIONS[name]] = value.children[0] == "true"
     if "at_start" in options:  # Antimony says whether the trigger counts as true before the start
         options["at_start"] = not options["at_start"]
-    return options
+    return options, priority
 
 
 def _children(tree: Any) -> list[Any]:

@@ -16,7 +16,7 @@ import sympy
 
 WORDS = (
     *("model", "module", "function", "end", "species", "compartment"),
-    *("const", "var", "substanceOnly", "in", "at", "time"),
+    *("const", "var", "substanceOnly", "in", "at", "after", "time"),
 )
 """The words of the language: no element can be called so."""
 

@@ -144,11 +144,13 @@ def _reaction(
 
 
 def _event(event: Event, name: str, names: Mapping[str, str], formulas: FormulaWriter) -> str:
-    options = [", t0=false"] if event.at_start else []
+    delay = f"{formulas.text(event.delay)} after " if event.delay is not None else ""
+    options = [f", priority={formulas.text(event.priority)}"] if event.priority is not None else []
+    options += [", t0=false"] if event.at_start else []
     options += [", persistent=false"] if not event.persistent else []
     options += [", fromTrigger=false"] if not event.from_trigger else []
     assigned = ", ".join(f"{names[changed]} = {formulas.text(value)}" for changed, value in event.assignments.items())
-    return f"{name}: at ({formulas.text(event.trigger)}){''.join(options)}: {assigned or ';'}"
+    return f"{name}: at {delay}({formulas.text(event.trigger)}){''.join(options)}: {assigned or ';'}"
 
 
 def _number(value: Amount) -> str:

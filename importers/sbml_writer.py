@@ -238,6 +238,9 @@ def _event(model: Any, event: Event, ids: Ids, writer: MathWriter) -> None:
     trigger.setInitialValue(not event.at_start)
     trigger.setPersistent(event.persistent)
     trigger.setMath(writer.node(event.trigger))
+    for formula, create in ((event.delay, element.createDelay), (event.priority, element.createPriority)):
+        if formula is not None:
+            create().setMath(writer.node(formula))
     for name, value in event.assignments.items():
         assignment = element.createEventAssignment()
         assignment.setVariable(name)

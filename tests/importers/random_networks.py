@@ -160,10 +160,11 @@ def _changes(draw: st.DrawFn, usable: list[str], species: list[str], settable: l
     labels = draw(st.lists(st.sampled_from(WORDS), max_size=2, unique_by=lambda n: n.rstrip("_")))
     values = st.dictionaries(st.sampled_from([*species, *names]), expressions(usable, most=5), min_size=1, max_size=2)
     leaves = st.sampled_from([*map(symbol, usable), TIME]) | numbers
+    extra = st.tuples(*(st.none() | expressions(usable, most=3) for _ in range(2)))
     triggers = _conditions(leaves).filter(lambda c: c not in (sympy.true, sympy.false))
     try:
         events = [
-            Event(label, draw(triggers), draw(values), draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
+            Event(label, draw(triggers), draw(values), *(draw(st.booleans()) for _ in range(3)), *draw(extra))
             for label in labels
         ]
     except (ModelError, TypeError, ValueError):

@@ -83,6 +83,7 @@ X => n Y; k; n = 3; n' = X
 X => n $Y; n*k; n = 3; E: at (time > 2): n = 4
 at (X > 3), t0=false, persistent=false, fromTrigger=false: X = 2*Y, k = 3
 E: at X > 3 && time >= 2: X = 0,\n  Y = 100
+E: at k + 1 after (X > 3), priority=Y + 2, t0=false: X = 2*Y
 z = 4; z' = -k*z; X => ; z*X
 X' = 3 - X; $X => Y; k
 compartment C = 2; substanceOnly species Z in C = 4; C' = 0.1; Z => ; Z/C
@@ -106,10 +107,7 @@ def plain(network: ReactionNetwork) -> ReactionNetwork:
             Reaction(f"r{i}", bare(r.reactants), bare(r.products), r.propensity.xreplace(units))
             for i, r in enumerate(network.reactions)
         ],
-        events=[
-            replace(e, name=f"e{i}", trigger=e.trigger.xreplace(units), assignments=bare(e.assignments))
-            for i, e in enumerate(network.events)
-        ],
+        events=[replace(e.rewritten(units), name=f"e{i}") for i, e in enumerate(network.events)],
         variables=bare(network.variables),
         rate_rules=bare(network.rate_rules),
     )
@@ -121,7 +119,6 @@ def test_the_same_text_means_the_same_in_both(text: str, tmp_path: Path) -> None
     """Found wrong: log(X) was the logarithm to base 10, and || and && bound as in C."""
     text = "species X = 3, Y = 4; k = 2\n" + text.replace("\\n", "\n")
     ours, theirs = plain(kx.parse(text)), plain(read(text, tmp_path, law="verbatim"))
-    assert str(ours) == str(theirs).replace("model: ", "model: ") or ours.fingerprint == theirs.fingerprint
     assert ours.fingerprint == theirs.fingerprint
 
 

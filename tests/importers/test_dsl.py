@@ -412,8 +412,6 @@ def test_mistakes_are_refused_in_one_line(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "feature"),
     [
-        ("at 2 after (X > 5): k = 3", "a delay of an event"),
-        ("E1: at (X > 5), priority=2: k = 3", "the priority of an event"),
         ('import "other.txt"', "an import"),
         ("A: other(X)", "a submodel"),
         ("A.X = 3", "an element of a submodel"),
