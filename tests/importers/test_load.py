@@ -85,7 +85,7 @@ def test_a_mistake_in_a_file_has_file_place_reason_mend_and_picture(tmp_path: Pa
     assert isinstance(error, ModelError)
     assert str(error) == f"{path}: line 2, column 15: unknown name 'kk'; did you mean 'k'?"
     assert error.excerpt == "2 | decay: X -> ; kk*X\n  |               ^"
-    path.write_text(DECAY + "at 5 after (X > 1): k = 2")
+    path.write_text(DECAY + 'import "other.ant"')
     assert isinstance(refusal(path), UnsupportedFeature)
 
 
