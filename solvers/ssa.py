@@ -103,6 +103,7 @@ def sampled(
     solver: Sampler, problem: Problem, *, rng: np.random.Generator, budget: int, engine: Engine | Choice
 ) -> Solution:
     """The answer of a solver that draws trajectories, by an engine."""
+    require(problem.model.network, "ssa")
     started, n = time.process_time(), solver.paths
     starts = problem.initial.sample(n, rng=rng)
     thetas = np.broadcast_to(problem.theta, (n, len(problem.theta)))
