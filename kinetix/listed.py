@@ -36,7 +36,8 @@ class Listed:
     def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
         """Draws from the list, renormalised."""
         edges = np.cumsum(self.p)
-        return self.counts[np.searchsorted(edges, rng.random(n) * edges[-1], side="right")]
+        drawn: Counts = self.counts[np.searchsorted(edges, rng.random(n) * edges[-1], side="right")]
+        return drawn
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
         """The sum of p times f over the list."""

@@ -90,7 +90,7 @@ class FSP:
         if np.isinf(problem.times[-1]):
             return self._with_limit(problem)
         started = time.process_time()
-        projector = self.projector(problem)
+        projector = self._engine(problem)
         many = not self.caps and len(projector.maker.space(_nothing(problem)).free) >= MANY_SPECIES
         if many and projector.maker.space(projector.guess(problem.theta)).size > LARGE_BOX:
             return self._on_a_list(problem, projector.maker.start)
@@ -248,6 +248,9 @@ class FSP:
                 "only laws and likelihoods are known of models with events or laws that switch", place="fsp"
             )
         problem.require_finite("this question to fsp")
+        return self._engine(problem)
+
+    def _engine(self, problem: Problem) -> Projector:
         return Projector.of(
             problem,
             leak=self.leak,

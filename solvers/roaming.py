@@ -171,12 +171,12 @@ class _Links:
     def refuse(self, weight: Array) -> None:
         """RunError where probability [N] is in a state whose laws are no rates, or would fire below zero."""
         bad = ~((self.rates >= 0) & (self.rates < np.inf))
-        for r in np.nonzero((self.model.change < 0).any(axis=1))[0]:
+        for r in np.nonzero((self.model.change < 0).any(axis=1))[0].tolist():
             bad[:, r] |= ((self.states + self.model.change[r]) < 0).any(axis=1) & (self.rates[:, r] > 0)
         bad &= (weight > 0)[:, None]
         if bad.any():
-            row, r = (int(v[0]) for v in np.nonzero(bad))
-            name, value = self.model.network.reactions[r].name, float(self.rates[row, r])
+            row, which = (int(v[0]) for v in np.nonzero(bad))
+            name, value = self.model.network.reactions[which].name, float(self.rates[row, which])
             counts = zip(self.model.network.species_names, self.states[row].tolist(), strict=True)
             place = f"state ({', '.join(f'{n} = {c}' for n, c in counts)})"
             raise RunError(f"reaction {name!r} has the propensity {value:g} there", place=place, mend="mend its law")

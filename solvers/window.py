@@ -31,6 +31,9 @@ STEPS = 4_000
 GRID = 24
 """Pilot trajectories, the events allowed to each, and the times between 0 and the end they are seen at."""
 
+GENE = 3
+"""Counts up to this one are those of genes and the like: their axes are short."""
+
 LEVELS = 255
 """Barriers are looked for up to this count."""
 
@@ -110,7 +113,8 @@ class WindowMaker:
     def guess(self, theta: Array, at_least: Counts, *, compiled: bool = False) -> Counts:
         """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed."""
         seen = np.maximum(self._pilot(theta, compiled=compiled), at_least)
-        caps = rounded_up(np.ceil(seen + 4.0 * np.sqrt(seen) + 4).astype(np.int64))
+        spread = 5.5 if (seen > GENE).sum() <= 1 else 4.0  # on one axis room is cheap, a second window is not
+        caps = rounded_up(np.ceil(seen + spread * np.sqrt(seen) + 4).astype(np.int64))
         caps = np.minimum(caps, self.bounds).astype(np.int64)
         return np.maximum(self._cut(caps, seen), at_least)
 

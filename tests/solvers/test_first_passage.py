@@ -13,7 +13,6 @@ from tests import exact
 
 
 def test_the_fifth_birth_is_a_gamma_time():
-    """Mutant seen to fail: states where the condition holds emptied instead of kept."""
     times = np.array([0.0, 0.5, 1.0, 3.0])
     found = first_passage(Problem.of(exact.birth_death(2.0, 0.0), times), lambda x: x[:, 0] >= 5)
     assert np.allclose(found.passed, scipy.stats.gamma.cdf(times, 5, scale=0.5), atol=1e-9)

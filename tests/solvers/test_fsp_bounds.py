@@ -35,8 +35,7 @@ def true_error(network, solution, t, upper):
 def test_the_stated_error_bounds_the_true_one(seed, t, leak, rival):
     """With and without the Chebyshev expansion (`rival` lets it in, however small the problem).
 
-    Mutants seen to fail: rounding of the expansion left out, its truncation divided by ten, a stretch's
-    error not carried on.
+    Mutants seen to fail: the truncation of the expansion left out of its bound, or divided by ten.
     """
     network, trifle, least = exact.random_network(seed), projection.TRIFLE, integration.LEAST
     try:

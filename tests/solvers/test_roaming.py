@@ -25,7 +25,6 @@ def roam(network, times, leak=1e-8, most=100_000):
 
 @pytest.mark.parametrize("network", [exact.autoregulation(), exact.cascade(3), exact.dimerisation(start=7)])
 def test_lists_agree_with_boxes(network):
-    """Mutants seen to fail: dropped states kept in the mass, targets below zero counted as lost."""
     times = [0.05, 1.0, 6.0]
     found, reference = roam(network, times), FSP(leak=1e-11).solve(Problem.of(network, times))
     for k, t in enumerate(times):

@@ -44,7 +44,6 @@ CASES = [
 @pytest.mark.parametrize("loops", [sensitivity_loops, sensitivity_numpy])
 @pytest.mark.parametrize(("network", "times", "counts", "axes"), CASES)
 def test_against_differences_of_order_eight(monkeypatch, loops, network, times, counts, axes):
-    """Mutants seen to fail: outflow's derivative left out; the derivative's terms at the law's faces."""
     monkeypatch.setattr(sensitivity, "_loops", lambda: loops)
     problem = Problem.of(network, times)
     solver, theta = FSP(leak=1e-12), problem.theta

@@ -43,7 +43,7 @@ def test_it_is_where_late_laws_go():
 
 
 def test_a_slow_switch_is_waited_for():
-    """On and off at 1e-7 of the fast rate: mutant seen to fail, one shift of 1e-6 applied once."""
+    """On and off at 1e-7 of the fast rate."""
     solution = FSP().solve(Problem.of(exact.telegraph(kon=2e-7, koff=1e-7, ksyn=10.0), [np.inf]))
     assert abs(solution.mean("Gu")[0] - 2 / 3) < 1e-6
 
