@@ -70,9 +70,19 @@ def channels_of(written: Written, splitter: Splitter, *, reverse_name: str, fall
             reason = f"is marked reversible, but its law {written.law} has no negative part: one channel"
             findings.append(Finding("KX103", "note", written.name, reason))
     elif not written.certain and splitter.is_net(written.law, written.reactants, written.products):
-        reason = f"is marked irreversible, but its law {written.law} is a net rate: one channel, and a run stops"
-        mend = 'say reversible="true" in the file to have two channels'
-        findings.append(Finding("KX103", "warning", written.name, f"{reason} where it is negative", mend))
+        marked = f"is marked irreversible, but its law {written.law} is a net rate"
+        if falling:
+            ahead, back = splitter.split(written.law)
+            channels = [
+                Reaction(written.name, written.reactants, written.products, ahead),
+                Reaction(reverse_name, written.products, written.reactants, back),
+            ]
+            reason = f"{marked}, which {SPLIT}: forward {ahead}, backward {back}"
+            mend = "check that both parts are meant; if not, load with law='verbatim'"
+        else:
+            reason = f"{marked}: one channel, and a run stops where it is negative"
+            mend = "load with law='auto' to have two channels"
+        findings.append(Finding("KX103", "warning", written.name, reason, mend))
     if falling:
         made = [_with_falling_powers(channel) for channel in channels]
         findings += [finding for _, finding in made if finding is not None]

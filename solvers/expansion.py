@@ -74,7 +74,7 @@ def expand(terms: Terms, start: Array, taus: Sequence[float], allowed: Sequence[
 def _coefficients(tau: float, allowed: float, loops: ModuleType) -> tuple[Array, Array]:
     """The weights c_k and the integrals over x of c_k / 2 (of c_0 for k = 0), both with two zeros' room."""
     most = predicted(tau, 1e-6 * allowed) + 24
-    values = loops.bessel(tau, most)
+    values = loops.bessel(tau, most) if tau > 0 else np.eye(1, most)[0]  # at time 0: the start itself
     beyond = np.cumsum(values[::-1])[::-1]  # sum over m >= k
     integrals = np.zeros(most)
     integrals[:-1] = 2.0 * np.cumsum(beyond[:0:-1])[::-1]  # 2 sum over m > k of (m - k) values[m]
