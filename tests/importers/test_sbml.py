@@ -156,13 +156,16 @@ def test_level_2_says_reversible_where_the_file_is_silent() -> None:
     assert len(load(marked).reactions) == 1
 
 
-def test_a_net_law_marked_irreversible_is_kept_and_reported() -> None:
-    """Silent before: a run stopped at the first state below zero, and nothing had said why."""
+def test_a_net_law_marked_irreversible_is_two_channels_with_a_warning() -> None:
+    """One channel has a sd less than half of the two: wrong in silence where it never turns negative."""
     network = small("k*X - q*Y", "X -> Y")
-    assert len(network.reactions) == 1
+    assert [str(r) for r in network.reactions] == ["r: X -> Y; X*k", "r_reverse: Y -> X; Y*q"]
     assert told(network) == [("KX103", "warning", "r")]
+    kept = small("k*X - q*Y", "X -> Y", law="verbatim")
+    assert len(kept.reactions) == 1
+    assert told(kept) == [("KX103", "warning", "r")]
     with pytest.raises(kx.KinetixError, match="reaction 'r'"):
-        kx.solve(network, [5.0], solver="ssa", paths=50, seed=1)
+        kx.solve(kept, [5.0], solver="ssa", paths=50, seed=1)
     assert not small("k*(1 - X)", "-> X", species_=species("X", 0)).report
 
 
