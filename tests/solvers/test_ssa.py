@@ -242,10 +242,10 @@ def test_a_bad_propensity_names_state_time_reaction(engine, law, value):
         paths(network, [1e4], 5, engine=engine)
 
 
-def test_laws_with_time_are_refused_by_name():
-    network = exact.network({"A": 5}, {"k": 1.0}, [("tick", {"A": 1}, {}, symbol("k") * TIME * symbol("A"))])
-    with pytest.raises(UnsupportedFeature, match="'tick' contains the time"):
-        paths(network, [1.0], 5)
+def test_rate_rules_are_refused_by_name():
+    network = exact.network({"A": 5}, {"k": 1.0}, [("tick", {"A": 1}, {}, symbol("k") * symbol("A"))])
+    with pytest.raises(UnsupportedFeature, match="ssa cannot run this model: k: has a rate rule: k' = time"):
+        paths(network.with_parts(rate_rules={"k": TIME}), [1.0], 5)
 
 
 def test_networks_without_reactions_or_events_stand_still():
