@@ -28,16 +28,16 @@ from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
-from . import driven_law
 from .drive import is_driven
-from .estimate import Estimate, estimate
-from .grid import grid_of
 from .parallel import Flag, run_all
-from .projection import Law, Projector
-from .roaming import Roaming
-from .sensitivity import derivatives
-from .stationary import horizon, stationary
-from .window import Start, WindowMaker
+from .projection import driven_law
+from .projection.estimate import Estimate, estimate
+from .projection.grid import grid_of
+from .projection.projector import Law, Projector
+from .projection.roaming import Roaming
+from .projection.sensitivity import derivatives
+from .projection.stationary import horizon, stationary
+from .projection.window import Start, WindowMaker
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

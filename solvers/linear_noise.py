@@ -28,9 +28,9 @@ from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 
-from .course import MOST_STEPS, Course, Tolerances
 from .mean_field import RTOL, require_tolerances, start_of
-from .rate_equations import Flux, RateEquations, derivative
+from .rates.course import MOST_STEPS, Course, Tolerances
+from .rates.rate_equations import Flux, RateEquations, derivative
 
 Array = NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 
-from .course import MOST_STEPS, Course, Tolerances
-from .rate_equations import RateEquations
+from .rates.course import MOST_STEPS, Course, Tolerances
+from .rates.rate_equations import RateEquations
 
 Array = NDArray[np.float64]
 

@@ -34,20 +34,20 @@ from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
-from .autoregressive import Autoregressive
-from .box import Box
-from .certificate import certify
-from .checkpoint import Weights, save_net
-from .decoder import Shape, make_net
-from .layout import Layout
-from .net_law import NetLaw
-from .net_window import choose
-from .observed import log_prob_by_time, log_prob_observed
-from .run_folder import RunFolder
-from .sealed import weights_digest
-from .teachers import Course, Plan
-from .trained import OutsideBoxWarning, device_of, require_same, saved_window, seed_of
-from .training import Budget, Progress, Record, Settings, seeded, threads, train
+from .nets.autoregressive import Autoregressive
+from .nets.box import Box
+from .nets.certificate import certify
+from .nets.checkpoint import Weights, save_net
+from .nets.decoder import Shape, make_net
+from .nets.layout import Layout
+from .nets.net_law import NetLaw
+from .nets.net_window import choose
+from .nets.observed import log_prob_by_time, log_prob_observed
+from .nets.run_folder import RunFolder
+from .nets.sealed import weights_digest
+from .nets.teachers import Course, Plan
+from .nets.trained import OutsideBoxWarning, device_of, require_same, saved_window, seed_of
+from .nets.training import Budget, Progress, Record, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -25,11 +25,11 @@ from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 
-from . import driven_paths, kernels, lockstep, thinning
 from .drive import is_driven
-from .engines import ENGINES, UNFINISHED, Choice, Engine, Task, choose, counted
 from .parallel import Flag, cores, run_all
-from .streams import draw_root
+from .paths import driven_paths, kernels, lockstep, thinning
+from .paths.engines import ENGINES, UNFINISHED, Choice, Engine, Task, choose, counted
+from .paths.streams import draw_root
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

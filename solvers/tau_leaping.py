@@ -22,9 +22,9 @@ from kinetix.expressions import symbol
 from kinetix.problem import Problem
 from kinetix.solution import Solution
 
-from . import engines, kernels, pilot, tabled
-from .laws import Law, laws_of
 from .parallel import cores
+from .paths import engines, kernels, pilot, tabled
+from .paths.laws import Law, laws_of
 from .ssa import sampled
 
 Array = NDArray[np.float64]
@@ -151,7 +151,7 @@ class Leaping:
         return float(leaps[0]) * share, float(singles[0]) * share
 
     def _call(self, arguments: tuple[Any, ...], leaps: Integers, singles: Integers | None = None) -> None:
-        from .leap_kernel import run
+        from .paths.leap_kernel import run
 
         P, m, (R, S) = arguments[1].shape[1], tabled.tables(self.model), self.model.change.shape
         rules = Rules(*self._rules, np.zeros(R), np.zeros(3 * S))

@@ -38,18 +38,18 @@ from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
-from .certificate import certify_times
-from .checkpoint import Weights, save_net
-from .layout import Layout
-from .net_law import NetLaw
-from .observed import log_prob_observed
-from .path_teacher import PathTeacher, Subjects
-from .recurrent import Recurrent
-from .run_folder import RunFolder
-from .sealed import weights_digest
-from .stepping import Steps, steps
-from .trained import OutsideBoxWarning, require_same, saved_window, seed_of
-from .training import Budget, Progress, Record, Settings, seeded, threads, train
+from .nets.certificate import certify_times
+from .nets.checkpoint import Weights, save_net
+from .nets.layout import Layout
+from .nets.net_law import NetLaw
+from .nets.observed import log_prob_observed
+from .nets.path_teacher import PathTeacher, Subjects
+from .nets.recurrent import Recurrent
+from .nets.run_folder import RunFolder
+from .nets.sealed import weights_digest
+from .nets.stepping import Steps, steps
+from .nets.trained import OutsideBoxWarning, require_same, saved_window, seed_of
+from .nets.training import Budget, Progress, Record, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -134,7 +134,7 @@ def _largest(problem: Problem) -> NDArray[np.int64]:
 
 
 def _paths(name: str, problem: Problem) -> Option:
-    from kinetix.solvers.pilot import estimate
+    from kinetix.solvers.paths.pilot import estimate
     from kinetix.solvers.ssa import MAX_EVENTS
 
     model = problem.model

@@ -77,7 +77,7 @@ def is_folder(choice: object) -> bool:
 
 def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
     if is_folder(choice):
-        from kinetix.solvers.checkpoint import load_net
+        from kinetix.solvers.nets.checkpoint import load_net
 
         net = load_net(choice)
         if settings:

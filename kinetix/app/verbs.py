@@ -158,7 +158,7 @@ def open(path: str | Path) -> Any:  # noqa: A001 - the public name
     """Read back what kinetix saved: a Solution or Posterior (.nc), or a trained net (a folder)."""
     place = Path(path)
     if place.is_dir():
-        from kinetix.solvers.checkpoint import load_net
+        from kinetix.solvers.nets.checkpoint import load_net
 
         return load_net(place)
     if not place.exists():

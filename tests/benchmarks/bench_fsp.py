@@ -23,9 +23,9 @@ from kinetix.compiler import compile_network
 from kinetix.master import MasterOperator
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.grid import grid_of
 from kinetix.solvers.parallel import cores
-from kinetix.solvers.uniformisation import Schedule, sweep
+from kinetix.solvers.projection.grid import grid_of
+from kinetix.solvers.projection.uniformisation import Schedule, sweep
 from kinetix.space import StateSpace
 from tests import exact
 

@@ -24,8 +24,8 @@ import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.expressions import symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
-from kinetix.solvers import engines, kernels
-from kinetix.solvers.laws import laws_of
+from kinetix.solvers.paths import engines, kernels
+from kinetix.solvers.paths.laws import laws_of
 
 ROOT = Path(__file__).parents[2]
 PEERS = ("rebop", "bngsim", "bioscrape", "gillespy2")

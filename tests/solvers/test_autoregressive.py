@@ -6,10 +6,10 @@ import torch
 from scipy.stats import chi2
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.solvers.decoder import MixtureHead, Shape, make_net
-from kinetix.solvers.layout import Layout
-from kinetix.solvers.net_law import NetLaw
-from kinetix.solvers.training import seeded
+from kinetix.solvers.nets.decoder import MixtureHead, Shape, make_net
+from kinetix.solvers.nets.layout import Layout
+from kinetix.solvers.nets.net_law import NetLaw
+from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
 
 GROUPS = ((0, 2), (2, 5))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinetix.errors import SettingError
-from kinetix.solvers.box import Box
+from kinetix.solvers.nets.box import Box
 from tests.exact import birth_death, network
 
 

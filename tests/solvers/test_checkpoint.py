@@ -9,9 +9,9 @@ import torch
 
 import kinetix as kx
 from kinetix.errors import CheckpointError
-from kinetix.solvers.checkpoint import MODEL, WEIGHTS
 from kinetix.solvers.met import MET
-from kinetix.solvers.sealed import MANIFEST, pack
+from kinetix.solvers.nets.checkpoint import MODEL, WEIGHTS
+from kinetix.solvers.nets.sealed import MANIFEST, pack
 from tests.exact import ROOT, autoregulation
 
 BOX = {"su": (0.5, 2.0), "sb": (0.0, 0.1), "ru": (1.0, 4.0), "P": (0, 4)}  # neither sorted nor in the model's order
@@ -102,7 +102,7 @@ def test_lost_and_cut_files_are_named(copy, name, damage):
 
 def test_weights_of_another_net_are_refused(net, copy):
     """A manifest sealed anew around other weights: shapes and values are looked at, not only digests."""
-    from kinetix.solvers import sealed
+    from kinetix.solvers.nets import sealed
 
     content, files = sealed.read_sealed(copy, "kinetix-net-1")
     first = next(iter(net.weights()))

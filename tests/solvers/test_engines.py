@@ -18,8 +18,8 @@ from kinetix.compiler import compile_network
 from kinetix.errors import RunError, UnsupportedFeature
 from kinetix.expressions import TIME, symbol
 from kinetix.problem import Problem
-from kinetix.solvers import engines, kernels, lanes, pilot, programs, tabled
 from kinetix.solvers.fsp import FSP
+from kinetix.solvers.paths import engines, kernels, lanes, pilot, programs, tabled
 from kinetix.solvers.ssa import SSA, simulate
 from tests import exact
 
@@ -153,7 +153,7 @@ MUTANTS = {
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_battery_catches_mutant_tables(mutant):
-    from kinetix.solvers import table_kernel
+    from kinetix.solvers.paths import table_kernel
 
     def make(model):
         m = MUTANTS[mutant](tabled.tables(model))
@@ -237,8 +237,8 @@ def test_programs_compute_what_sympy_says():
     """Each operation that a law may contain, in the stack machine of the table-driven kernel."""
     from numba import njit
 
-    from kinetix.solvers.pointers import pointer
-    from kinetix.solvers.stack_machine import evaluate
+    from kinetix.solvers.paths.pointers import pointer
+    from kinetix.solvers.paths.stack_machine import evaluate
 
     a, b = symbol("A"), symbol("B")
     unary = [sympy.exp, sympy.log, sympy.Abs, sympy.floor, sympy.ceiling, sympy.sin, sympy.cos, sympy.tan, sympy.atan]

@@ -16,11 +16,11 @@ from kinetix.errors import RunError, SettingError, TruncationError
 from kinetix.expressions import symbol
 from kinetix.master import MasterOperator
 from kinetix.problem import Problem
-from kinetix.solvers import sweeps, sweeps_numpy, uniformisation
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.grid import Grid
-from kinetix.solvers.terms import Terms
-from kinetix.solvers.uniformisation import Schedule, poisson_weights, sweep
+from kinetix.solvers.projection.grid import Grid
+from kinetix.solvers.projection.projector import sweeps, sweeps_numpy, uniformisation
+from kinetix.solvers.projection.terms import Terms
+from kinetix.solvers.projection.uniformisation import Schedule, poisson_weights, sweep
 from kinetix.space import StateSpace
 from tests import exact
 

@@ -10,9 +10,10 @@ from kinetix.compiler import compile_network
 from kinetix.errors import TruncationError
 from kinetix.master import MasterOperator
 from kinetix.problem import Problem
-from kinetix.solvers import expansion, expansion_numpy, integration, projection
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.grid import Grid
+from kinetix.solvers.projection.grid import Grid
+from kinetix.solvers.projection.projector import expansion, expansion_numpy, integration
+from kinetix.solvers.projection.projector import projector as projection
 from kinetix.space import StateSpace
 from tests import exact
 

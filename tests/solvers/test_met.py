@@ -12,10 +12,10 @@ from kinetix.compiler import compile_network
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
-from kinetix.solvers.certificate import held_out, hellinger
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.met import MET
-from kinetix.solvers.trained import OutsideBoxWarning
+from kinetix.solvers.nets.certificate import held_out, hellinger
+from kinetix.solvers.nets.trained import OutsideBoxWarning
 from tests.exact import autoregulation, birth_death, network
 
 RNG = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def test_times_weighed_together_or_apart_say_the_same(gene_net, monkeypatch):
     problem = Problem.of(gene_net.network, [0.5, 1.0, 4.0])
     rows = [np.array([[0, 3], [1, 0]]), np.array([[1, 7]]), np.array([[1, 0], [0, 3], [1, 2]])]
     together = gene_net.log_prob_batch(problem, thetas, rows, [0, 1], rng=RNG)
-    monkeypatch.setattr("kinetix.solvers.observed.SHARED", 0)
+    monkeypatch.setattr("kinetix.solvers.nets.observed.SHARED", 0)
     for one, other in zip(together, gene_net.log_prob_batch(problem, thetas, rows, [0, 1], rng=RNG), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 

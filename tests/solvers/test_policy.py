@@ -7,14 +7,14 @@ from scipy.stats import poisson
 
 from kinetix.compiler import compile_network
 from kinetix.errors import SettingError
-from kinetix.solvers.box import Box
-from kinetix.solvers.certificate import hellinger
-from kinetix.solvers.layout import Layout
 from kinetix.solvers.met import MET
-from kinetix.solvers.policy import Draws, SetSettings, VANLessons, policy_gradient, position_divergence
-from kinetix.solvers.recurrent import Recurrent
-from kinetix.solvers.teachers import Course
-from kinetix.solvers.training import seeded
+from kinetix.solvers.nets.box import Box
+from kinetix.solvers.nets.certificate import hellinger
+from kinetix.solvers.nets.layout import Layout
+from kinetix.solvers.nets.policy import Draws, SetSettings, VANLessons, policy_gradient, position_divergence
+from kinetix.solvers.nets.recurrent import Recurrent
+from kinetix.solvers.nets.teachers import Course
+from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
 from tests.exact import birth_death, pooled_chi_squared
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.solvers.layout import Layout
-from kinetix.solvers.prefixes import cross_entropy, prefix_tree
-from kinetix.solvers.recurrent import Recurrent
-from kinetix.solvers.training import seeded
+from kinetix.solvers.nets.layout import Layout
+from kinetix.solvers.nets.prefixes import cross_entropy, prefix_tree
+from kinetix.solvers.nets.recurrent import Recurrent
+from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
 from tests.exact import pooled_chi_squared
 

@@ -14,9 +14,9 @@ from kinetix.compiler import compile_network
 from kinetix.errors import RunError, SettingError, UnsupportedFeature
 from kinetix.expressions import TIME, symbol
 from kinetix.problem import Problem
-from kinetix.solvers import kernels
+from kinetix.solvers.paths import kernels
+from kinetix.solvers.paths.streams import Streams
 from kinetix.solvers.ssa import SSA, simulate
-from kinetix.solvers.streams import Streams
 from tests import exact
 
 

@@ -27,9 +27,9 @@ def test_poisson_numbers(mean):
     import scipy.stats
     from numba import njit
 
-    from kinetix.solvers.compiled_streams import begin_stream
-    from kinetix.solvers.leap_kernel import poisson
-    from kinetix.solvers.pointers import pointer
+    from kinetix.solvers.paths.compiled_streams import begin_stream
+    from kinetix.solvers.paths.leap_kernel import poisson
+    from kinetix.solvers.paths.pointers import pointer
 
     @njit
     def draw(words, out, mean):

@@ -11,13 +11,13 @@ from kinetix.distribution import PointMass
 from kinetix.errors import CheckpointError, RunError, SettingError, UnsupportedFeature
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
-from kinetix.solvers.certificate import hellinger
-from kinetix.solvers.checkpoint import Weights, load_net
-from kinetix.solvers.layout import Layout
-from kinetix.solvers.path_teacher import PathTeacher
-from kinetix.solvers.sealed import pack
-from kinetix.solvers.stepping import Steps
-from kinetix.solvers.trained import OutsideBoxWarning
+from kinetix.solvers.nets.certificate import hellinger
+from kinetix.solvers.nets.checkpoint import Weights, load_net
+from kinetix.solvers.nets.layout import Layout
+from kinetix.solvers.nets.path_teacher import PathTeacher
+from kinetix.solvers.nets.sealed import pack
+from kinetix.solvers.nets.stepping import Steps
+from kinetix.solvers.nets.trained import OutsideBoxWarning
 from kinetix.solvers.van import VAN, TrainedVAN, from_saved
 from tests.exact import autoregulation, birth_death, birth_death_pmf, dense_law, telegraph
 

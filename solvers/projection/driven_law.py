@@ -20,15 +20,15 @@ from kinetix.expressions import TIME, names_in
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
+from kinetix.solvers.drive import Drive, count_cuts
+from kinetix.solvers.parallel import Flag, run_all
 from kinetix.space import StateSpace
 
-from .drive import Drive, count_cuts
-from .parallel import Flag, run_all
 from .reach import Reach
 from .window import Start
 
 if TYPE_CHECKING:
-    from .fsp import FSP
+    from kinetix.solvers.fsp import FSP
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

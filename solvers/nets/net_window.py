@@ -12,11 +12,11 @@ from kinetix.distribution import PointMass
 from kinetix.errors import SettingError, TruncationError
 from kinetix.network import require_known
 from kinetix.problem import Problem
+from kinetix.solvers.fsp import FSP
+from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .box import Box
-from .fsp import FSP
-from .ssa import simulate
 from .teachers import Course, ExactLessons, Plan, TrajectoryLessons
 from .training import Teacher
 

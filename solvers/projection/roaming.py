@@ -17,9 +17,9 @@ from scipy.sparse import csr_array
 
 from kinetix.compiler import CompiledModel
 from kinetix.errors import RunError, TruncationError
+from kinetix.solvers.parallel import Flag
 
 from .integration import Flow, integrate
-from .parallel import Flag
 from .terms import Terms
 from .window import Start
 

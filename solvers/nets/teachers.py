@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from kinetix.compiler import CompiledModel
 from kinetix.distribution import PointMass
 from kinetix.problem import Problem
+from kinetix.solvers.fsp import FSP
+from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .autoregressive import Autoregressive
 from .box import Box
-from .fsp import FSP
 from .layout import Layout
-from .ssa import simulate
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
 from kinetix.jumps import Jumps
-
-from .drive import Drive
+from kinetix.solvers.drive import Drive
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

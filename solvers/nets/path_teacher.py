@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from kinetix.compiler import CompiledModel
 from kinetix.prompt import PromptEncoding
+from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .layout import Layout
 from .prefixes import PrefixTree, cross_entropy, prefix_tree
 from .recurrent import Recurrent
-from .ssa import simulate
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

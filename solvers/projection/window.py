@@ -16,12 +16,12 @@ from kinetix.compiler import CompiledModel
 from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
 from kinetix.errors import SettingError
 from kinetix.network import ReactionNetwork
+from kinetix.solvers.paths import lockstep
+from kinetix.solvers.paths.kernels import trajectory_kernel
 from kinetix.space import StateSpace
 from kinetix.structure import conservation_laws
 
-from . import lockstep
 from .grid import Rates
-from .kernels import trajectory_kernel
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from kinetix.errors import TruncationError
 from kinetix.problem import Problem
+from kinetix.solvers.parallel import Flag, run_all
+from kinetix.solvers.paths.kernels import have_numba
 from kinetix.space import StateSpace
 
 from .expansion import predicted
 from .grid import Grid, Rates, grid_of
 from .integration import Flow, integrate
-from .kernels import have_numba
-from .parallel import Flag, run_all
 from .window import Start, WindowMaker
 
 Array = NDArray[np.float64]

@@ -21,13 +21,13 @@ from kinetix.distribution import PointMass, Tabulated
 from kinetix.errors import TruncationError
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
+from kinetix.solvers.fsp import FSP
+from kinetix.solvers.ssa import simulate
 
 from .autoregressive import Autoregressive
 from .box import Box
-from .fsp import FSP
 from .layout import Layout
 from .net_law import TABLE, NetLaw
-from .ssa import simulate
 from .training import Record, threads
 
 Array = NDArray[np.float64]

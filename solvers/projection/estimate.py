@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .grid import grid_of
-from .projection import Projector
+from .projector import Projector
 
 VECTORS = 5
 """Vectors of the window's size that an integration holds, beside one law a time."""

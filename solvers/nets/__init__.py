@@ -1,0 +1,1 @@
+"""Nets that state laws: their layers, teachers, training, certificates and files."""

@@ -1,0 +1,1 @@
+"""The projected master equation: windows, products, integration, and what follows from them."""

@@ -1,0 +1,1 @@
+"""Rate equations: slopes, steps, cuts, crossings and events."""
