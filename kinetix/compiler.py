@@ -52,8 +52,8 @@ class CompiledModel:
                 )
         return np.array([int(s.initial) for s in self.network.species], dtype=np.int64)
 
-    def propensities(self, counts: ArrayLike, theta: ArrayLike, time: float = 0.0) -> Array:
-        """Events per time of each reaction: counts [..., S], theta [..., P] -> [..., R].
+    def propensities(self, counts: ArrayLike, theta: ArrayLike, time: ArrayLike = 0.0) -> Array:
+        """Events per time of each reaction: counts [..., S], theta [..., P], time [...] -> [..., R].
 
         Leading axes broadcast. Values are what the law says: the caller refuses negative ones.
         """

@@ -94,7 +94,7 @@ def _hull(parts: Sequence[Interval]) -> Interval:
 
 
 def _sum(parts: Sequence[Interval]) -> Interval:
-    return sum((p[0] for p in parts), np.float64(0.0)), sum((p[1] for p in parts), np.float64(0.0))
+    return np.sum([p[0] for p in parts], axis=0), np.sum([p[1] for p in parts], axis=0)
 
 
 def _product(parts: Sequence[Interval]) -> Interval:

@@ -16,6 +16,7 @@ import numpy as np
 from .compiler import compile_network
 from .distribution import Distribution, Fractional, Moments, PointMass, Sampled, Tabulated
 from .errors import CheckpointError, KinetixError, SettingError
+from .listed import Listed
 from .problem import point_law
 from .serial import network_from_json, network_to_json
 from .solution import Solution
@@ -122,6 +123,8 @@ def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> S
             laws.append(Sampled(arrays[f"law{k}_draws"]))
         elif f"law{k}_centre" in arrays:
             laws.append(Moments(arrays[f"law{k}_centre"], arrays.get(f"law{k}_spread")))
+        elif f"law{k}_listed" in arrays:
+            laws.append(Listed(arrays[f"law{k}_listed"], arrays[f"law{k}_p"]))
         elif f"law{k}_amounts" in arrays:
             laws.append(point_law(model.network, arrays[f"law{k}_amounts"]))
         else:
@@ -141,6 +144,8 @@ def _stored(law: Distribution, meta: dict[str, Any]) -> dict[str, NDArray[Any]]:
         return {"centre": law.centre} | ({} if law.spread is None else {"spread": law.spread})
     if isinstance(law, Fractional):
         return {"amounts": law.amounts}
+    if isinstance(law, Listed):
+        return {"listed": law.counts, "p": law.p}
     tabulate = getattr(law, "tabulated", None)
     table = law if isinstance(law, Tabulated) else (tabulate() if tabulate is not None else None)
     if isinstance(law, PointMass):

@@ -133,7 +133,8 @@ def sensitivities(
     values = dict(zip(network.theta_names, _problem(network, times, {}).theta.tolist(), strict=True))
     moments = _Moments(network, times, chosen)
     centre = moments.at({})
-    fine, wide = [], []
+    fine: list[tuple[Array, Array]] = []
+    wide: list[tuple[Array, Array]] = []
     for name in names:
         for store, width in ((fine, _WIDTH), (wide, 2 * _WIDTH)):
             step = width * (abs(values[name]) or 1.0)

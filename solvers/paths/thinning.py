@@ -85,8 +85,9 @@ class _Paths:
         """One candidate, or the end of one stretch, for every trajectory that is not done; what failed, if any."""
         a = self.active
         start, bound = self.t[a], self._bound()
-        if (row := np.argmax(~np.isfinite(bound))) or not np.isfinite(bound[0]):
-            return BAD_PROPENSITY, int(a[row]), self._culprit(a[row])
+        if not np.isfinite(bound).all():
+            path = int(a[np.argmin(np.isfinite(bound))])
+            return BAD_PROPENSITY, path, self._culprit(path)
         u = self.streams.uniforms(a)
         with np.errstate(divide="ignore"):
             waited = -np.log(u + UNIT) / bound

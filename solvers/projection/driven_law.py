@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.distribution import Tabulated
-from kinetix.errors import TruncationError, UnsupportedFeature
+from kinetix.distribution import Distribution
+from kinetix.errors import UnsupportedFeature
 from kinetix.expressions import TIME, names_in
+from kinetix.listed import Listed
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.solvers.drive import Drive, count_cuts
 from kinetix.solvers.parallel import Flag, run_all
-from kinetix.space import StateSpace
 
 from .reach import Reach
 from .window import Start
@@ -33,23 +33,18 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-WIDEST = 20
-"""A law is kept as a table of at most so many times `max_states` positions."""
-
 
 def solve(fsp: FSP, problem: Problem) -> Solution:
     """The laws of a problem with events or with laws that switch at times; the same bound as without."""
     started = time.process_time()
     drive = _LawDrive(fsp, problem)
     drive.go()
-    network, space = problem.model.network, drive.laws[-1].space
     meta = provenance(
         fsp,
-        network,
+        problem.model.network,
         started,
         error_by_time=drive.errors,
         states=max(drive.sizes, default=1),
-        upper={network.species_names[s]: u for s, u in zip(space.free, space.upper, strict=True)},
         products=drive.products,
         cuts=drive.cuts,
     )
@@ -79,7 +74,7 @@ class _LawDrive(Drive):
         self.fsp, self.p = fsp, start.p
         self.leak = fsp.leak / (count_cuts(self) + 1)
         self.bound, self.products = 0.0, 0
-        self.laws: list[Tabulated] = []
+        self.laws: list[Distribution] = []
         self.errors: list[float] = []
         self.thetas: list[Array] = []
         self.sizes: list[int] = []
@@ -88,7 +83,7 @@ class _LawDrive(Drive):
     def keep(self) -> None:
         """The present law, as a table."""
         self._gather()
-        self._note(self._table(self.x.astype(np.int64), self.p), self._missing + self.bound)
+        self._note(self._present, self._missing + self.bound)
 
     def phase(self, theta: Array, relative: Array, inside: int) -> None:
         """By windows of counts, or by the states that can be reached where firings set off events."""
@@ -101,8 +96,7 @@ class _LawDrive(Drive):
 
     def _project(self, theta: Array, relative: Array, inside: int) -> None:
         missing = self._missing
-        start = self._table(self.x.astype(np.int64), self.p)
-        found = replace(self.fsp, leak=self.leak).solve(Problem(self.quiet, relative, theta, start))
+        found = replace(self.fsp, leak=self.leak).solve(Problem(self.quiet, relative, theta, self._present))
         errors, lost = found.meta["error_by_time"], found.meta["lost_by_time"]
         for law, error in zip(found.laws[:inside], errors[:inside], strict=True):
             self._note(law, error + self.bound)
@@ -114,14 +108,15 @@ class _LawDrive(Drive):
         reach = Reach(self.model, theta, self.leak, fsp.max_states, fsp.max_work, self.now)
         found = reach.laws(self.x.astype(np.int64), self.p, relative)
         for law, lost in zip(found.laws[:inside], found.lost[:inside], strict=True):
-            self._note(self._table(found.states, law), missing + lost + found.bound + self.bound)
+            self._note(Listed(found.states, law), missing + lost + found.bound + self.bound)
         self.bound += found.bound
-        self._carry(self._table(found.states, found.laws[-1]), len(found.states), found.products)
+        self._carry(Listed(found.states, found.laws[-1]), len(found.states), found.products)
 
-    def _carry(self, law: Tabulated, states: int, products: int) -> None:
+    def _carry(self, law: Distribution, states: int, products: int) -> None:
         """Take the law at the end of a phase as the start of the next."""
         end = Start.of(law)
-        self.x, self.p = end.counts.astype(np.float64), end.p
+        held = end.p > 0
+        self.x, self.p = end.counts[held].astype(np.float64), end.p[held]
         self.products += products
         self.sizes.append(states)
 
@@ -132,7 +127,7 @@ class _LawDrive(Drive):
             reason = f"an event sets {', '.join(names)} to values that depend on the counts"
             raise UnsupportedFeature(reason, place="fsp", mend="use ssa")
         self.x, position = np.unique(self.x, axis=0, return_inverse=True)
-        self.p = np.bincount(position.ravel(), self.p, len(self.x))
+        self.p = np.bincount(position.ravel(), self.p, len(self.x)).astype(np.float64)
         self.theta = np.broadcast_to(self.theta[0], (len(self.x), self.theta.shape[1]))
 
     @property
@@ -140,16 +135,14 @@ class _LawDrive(Drive):
         """The probability that is lost so far."""
         return max(1.0 - float(self.p.sum()), 0.0)
 
-    def _note(self, law: Tabulated, error: float) -> None:
+    def _note(self, law: Distribution, error: float) -> None:
         self.laws.append(law)
         self.errors.append(float(error))
         self.thetas.append(self.theta[0].copy())
 
-    def _table(self, states: Counts, p: Array) -> Tabulated:
-        space = StateSpace.box(states.max(axis=0).tolist(), states.min(axis=0).tolist())
-        if space.size > WIDEST * self.fsp.max_states:
-            raise TruncationError(f"the law needs a table of {space.size} counts", place="fsp", mend="use ssa")
-        return Tabulated(space, np.bincount(space.index(states), p, space.size))
+    @property
+    def _present(self) -> Listed:
+        return Listed(self.x.astype(np.int64), self.p)
 
 
 def _refuse_moments(drive: _LawDrive) -> None:

@@ -124,7 +124,7 @@ class Moving:
         rates = chart.rates(self.since + time)
         inner = chart.inner
         inward = csr_array((rates[inner], (chart.target[inner], chart.source[inner])), shape=(size, size))
-        return inward, np.bincount(chart.source, rates, size)
+        return inward, np.bincount(chart.source, rates, size).astype(np.float64)
 
     def _collocate(self, p: Array, operators: list[tuple[csr_array, Array]], size: float) -> Array:
         """The slopes of the law at the collocation points, by Picard's iteration: [n, N]."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kinetix.compiler import CompiledModel
 from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
 from kinetix.errors import SettingError
+from kinetix.listed import Listed
 from kinetix.network import ReactionNetwork
 from kinetix.solvers.paths import lockstep
 from kinetix.solvers.paths.kernels import trajectory_kernel
@@ -56,6 +57,8 @@ class Start:
         if isinstance(initial, Tabulated):
             held = np.nonzero(initial.p > 0)[0]
             return cls(initial.space.states(held), initial.p[held])
+        if isinstance(initial, Listed):
+            return cls(initial.counts, initial.p)
         if isinstance(initial, Sampled):
             counts, repeats = np.unique(initial.counts, axis=0, return_counts=True)
             return cls(counts, repeats / len(initial.counts))

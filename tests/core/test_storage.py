@@ -8,6 +8,7 @@ import pytest
 from kinetix.distribution import Fractional, Moments, PointMass, Sampled, Tabulated
 from kinetix.errors import CheckpointError, SettingError
 from kinetix.expressions import TIME, symbol
+from kinetix.listed import Listed
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
 from kinetix.problem import Problem
 from kinetix.serial import network_from_json, network_to_json
@@ -135,3 +136,13 @@ def test_moments_fractions_and_changing_parameters_survive_the_disk(tmp_path: Pa
 def load_solution_of(solution: Solution, folder: Path) -> Solution:
     save_solution(solution, folder / "other.nc")
     return load_solution(folder / "other.nc")
+
+
+def test_a_law_on_a_list_survives_the_disk(tmp_path: Path) -> None:
+    law = Listed(np.array([[10, 0], [8, 1]]), np.array([0.25, 0.75]))
+    solution = Solution.of(Problem.of(DIMER, [1.0]), [law], error=0.0, meta={})
+    solution.save(tmp_path / "run.nc")
+    back = load_solution(tmp_path / "run.nc")
+    assert back.log_prob([[10, 0], [8, 1], [6, 2]], 1.0).tolist() == [np.log(0.25), np.log(0.75), -np.inf]
+    assert back.marginal("lambda", 1.0).tolist() == [0.25, 0.75]
+    np.testing.assert_array_equal(back.mean(), solution.mean())
