@@ -17,8 +17,8 @@ from kinetix.expressions import symbol
 from kinetix.master import MasterOperator
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
+from kinetix.solvers.projection import sweeps, sweeps_numpy, uniformisation
 from kinetix.solvers.projection.grid import Grid
-from kinetix.solvers.projection.projector import sweeps, sweeps_numpy, uniformisation
 from kinetix.solvers.projection.terms import Terms
 from kinetix.solvers.projection.uniformisation import Schedule, poisson_weights, sweep
 from kinetix.space import StateSpace

@@ -11,9 +11,9 @@ from kinetix.errors import TruncationError
 from kinetix.master import MasterOperator
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
+from kinetix.solvers.projection import expansion, expansion_numpy, integration
+from kinetix.solvers.projection import projector as projection
 from kinetix.solvers.projection.grid import Grid
-from kinetix.solvers.projection.projector import expansion, expansion_numpy, integration
-from kinetix.solvers.projection.projector import projector as projection
 from kinetix.space import StateSpace
 from tests import exact
 

@@ -6,7 +6,7 @@ import pytest
 from kinetix.expressions import symbol
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.projection.projector import sensitivity, sensitivity_loops, sensitivity_numpy
+from kinetix.solvers.projection import sensitivity, sensitivity_loops, sensitivity_numpy
 from tests import exact
 
 WEIGHTS = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
