@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .scans import Scan
-
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -207,28 +205,30 @@ def _padded(p: Array, top: int) -> Array:
     return result
 
 
-def plot_scan(scan: Scan, name: str, path: str | Path | None = None) -> Figure:
-    """Mean, with a band of one standard deviation, at the last time against the first scanned name.
+def plot_scan(
+    values: Mapping[str, Array], mean: Array, std: Array, shown: str, path: str | Path | None = None
+) -> Figure:
+    """Means [...] on the grid of `values`, with a band of one standard deviation, against the first name.
 
-    Each combination of the other scanned names is a line of its own.
+    Each combination of the other names is a line of its own; `shown` is what the means are of.
     """
-    axis, *others = scan.values
-    x = scan.values[axis]
-    means, stds = (m[..., -1].reshape(len(x), -1) for m in (scan.mean(name), scan.std(name)))
-    points = list(itertools.product(*(scan.values[other] for other in others)))
+    axis, *others = values
+    x = values[axis]
+    means, stds = mean.reshape(len(x), -1), std.reshape(len(x), -1)
+    points = list(itertools.product(*(values[other] for other in others)))
     with style():
         figure = new_figure(WIDTH * 0.6, 2.6)
         axes = figure.add_subplot()
         for k, point in enumerate(points):
             colour = CYCLE[k % len(CYCLE)]
-            shown = ", ".join(f"{other} = {value:g}" for other, value in zip(others, point, strict=True))
-            axes.plot(x, means[:, k], color=colour, label=label(shown or "mean"))
+            fixed = ", ".join(f"{other} = {value:g}" for other, value in zip(others, point, strict=True))
+            axes.plot(x, means[:, k], color=colour, label=label(fixed or "mean"))
             if np.isfinite(stds[:, k]).all():
                 axes.fill_between(x, means[:, k] - stds[:, k], means[:, k] + stds[:, k], color=colour, alpha=0.15, lw=0)
         if (x > 0).all() and x.max() > 30 * x.min():
             axes.set_xscale("log")
         axes.set_xlabel(label(axis))
-        axes.set_ylabel(label(f"{name} at t = {scan.times[-1]:g}"))
+        axes.set_ylabel(label(shown))
         if len(points) > 1:
             axes.legend()
     if path is not None:

@@ -53,7 +53,8 @@ class Scan:
         """Mean and a band of one standard deviation against the first scanned name, at the last time; a Figure."""
         from .figures import plot_scan
 
-        return plot_scan(self, name, path)
+        label = f"{name} at t = {self.times[-1]:g}"
+        return plot_scan(self.values, self.mean(name)[..., -1], self.std(name)[..., -1], label, path)
 
     def __repr__(self) -> str:
         over = ", ".join(f"{name} ({len(v)})" for name, v in self.values.items())
