@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -48,6 +50,11 @@ WORDS = (
     ),
 )
 """Names that are words of Python, of sympy, of the reaction language or of MathML, and plain ones."""
+
+TITLES = ("zoo", "model", "my_model", "end", "M 1", "2nd")
+
+PLAIN = ("x", "x_", "X", "_1", "a1", "kon", "k_off", "lambda", "None", "class", "from", "beta", "Q", "S", "e1", "zeta")
+"""Names that no simulator's language has for itself."""
 
 _FUNCTIONS = (
     *(sympy.exp, sympy.log, sympy.Abs, sympy.floor, sympy.ceiling, sympy.factorial),
@@ -108,21 +115,21 @@ AMOUNTS = st.sampled_from([0.5, 1.5, 1 / 3, 0.1, 2.25, 1e-3])
 
 
 @st.composite
-def networks(draw: st.DrawFn, *, varying: bool = False) -> ReactionNetwork:
+def networks(draw: st.DrawFn, *, varying: bool = False, words: Sequence[str] = WORDS) -> ReactionNetwork:
     """A network with up to three species, constants of each kind, rules and reactions.
 
     `varying` ones may also have events, rate rules, species in compartments that vary, and amounts
-    that are no whole numbers.
+    that are no whole numbers. Names are among the `words`.
     """
-    names = draw(st.lists(st.sampled_from(WORDS), min_size=7, max_size=12, unique_by=lambda n: n.rstrip("_")))
+    names = draw(st.lists(st.sampled_from(words), min_size=7, max_size=12, unique_by=lambda n: n.rstrip("_")))
     species, (k, q), rest = names[:3], names[3:5], names[5:]
     home, boundary, rule = (rest.pop() if rest and draw(st.booleans()) else None for _ in range(3))
     constants = [Parameter(home, draw(doubles), "compartment")] if home else []
     constants += [Parameter(boundary, float(draw(st.integers(0, 50))), "boundary")] if boundary else []
     parameters = [Parameter(k, draw(doubles)), Parameter(q, -draw(doubles))]
     usable = [*species, k, q, *(c.name for c in constants)]
-    changes = draw(_changes(usable, species, [*constants, *parameters])) if varying else {}
-    labels = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3, unique_by=lambda n: n.rstrip("_")))
+    changes = draw(_changes(usable, species, [*constants, *parameters], words)) if varying else {}
+    labels = draw(st.lists(st.sampled_from(words), min_size=1, max_size=3, unique_by=lambda n: n.rstrip("_")))
     uncounted = [n for n in (boundary, rule) if n and n != home and draw(st.booleans())] if home else []
     formula = draw(expressions(usable)) if rule else None
     amounts = st.integers(1, 3) | (st.integers(1, 3) | AMOUNTS if varying else st.nothing())
@@ -140,7 +147,7 @@ def networks(draw: st.DrawFn, *, varying: bool = False) -> ReactionNetwork:
             [Species(n, draw(st.integers(0, 10**6)), home if draw(st.booleans()) else None) for n in species],
             parameters,
             [Reaction(label, *both, draw(expressions(usable))) for label, both in zip(labels, sides, strict=True)],
-            name=draw(st.sampled_from(["model", "zoo", "my_model", "end", "M 1", "2nd"])),
+            name=draw(st.sampled_from(TITLES if words is WORDS else TITLES[:1])),
             constants=[*constants, *moved],
             variables={rule: formula} if rule else {},
             homes=dict.fromkeys(uncounted, home) if home else {},
@@ -154,10 +161,12 @@ def networks(draw: st.DrawFn, *, varying: bool = False) -> ReactionNetwork:
 
 
 @st.composite
-def _changes(draw: st.DrawFn, usable: list[str], species: list[str], settable: list[Parameter]) -> dict[str, object]:
+def _changes(
+    draw: st.DrawFn, usable: list[str], species: list[str], settable: list[Parameter], words: Sequence[str]
+) -> dict[str, object]:
     """Events and rate rules over the names, as arguments of ReactionNetwork."""
     names = [p.name for p in settable]
-    labels = draw(st.lists(st.sampled_from(WORDS), max_size=2, unique_by=lambda n: n.rstrip("_")))
+    labels = draw(st.lists(st.sampled_from(words), max_size=2, unique_by=lambda n: n.rstrip("_")))
     values = st.dictionaries(st.sampled_from([*species, *names]), expressions(usable, most=5), min_size=1, max_size=2)
     leaves = st.sampled_from([*map(symbol, usable), TIME]) | numbers
     extra = st.tuples(*(st.none() | expressions(usable, most=3) for _ in range(2)))

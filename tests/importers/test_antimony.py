@@ -14,7 +14,7 @@ import kinetix as kx
 from kinetix.expressions import symbol
 from kinetix.network import Reaction, ReactionNetwork
 from tests.exact import ROOT
-from tests.importers.random_networks import networks
+from tests.importers.random_networks import PLAIN, networks
 
 needs_library = pytest.mark.skipif(find_spec("antimony") is None, reason="needs the package antimony")
 BIOMODELS = sorted((ROOT / "tests" / "data" / "biomodels").glob("*.xml"))
@@ -125,7 +125,7 @@ def test_the_same_text_means_the_same_in_both(text: str, tmp_path: Path) -> None
 @needs_library
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(networks(varying=True))
+@given(networks(varying=True, words=PLAIN))
 def test_what_we_write_means_the_same_in_both(
     tmp_path_factory: pytest.TempPathFactory, network: ReactionNetwork
 ) -> None:
