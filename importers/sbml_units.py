@@ -84,7 +84,7 @@ def mole_findings(model: Any, counted: Iterable[Any]) -> list[Finding]:
         findings.append(Finding("KX107", "error", name, reason, f"load with scale={factor}, {_MEANING}"))
     if silent:
         reason = "no unit of substance is declared, for which Level 2 means mole; whole amounts are read as molecules"
-        mend = f"declare the unit item, or load with scale={AVOGADRO:.9g}, {_MEANING}"
+        mend = f"declare the unit item; if moles are meant, load with scale={AVOGADRO:.9g}, {_MEANING}"
         findings.append(Finding("KX107", "warning", model.getId() or "model", reason, mend))
     return findings
 
