@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kinetix.constructs import RUNS, constructs
+from kinetix.constructs import RUNS, constructs, require
 from kinetix.distribution import Fractional
 from kinetix.errors import KinetixError
 from kinetix.network import ReactionNetwork
@@ -70,6 +70,8 @@ def advise(
 ) -> Advice:
     """Which solver to choose for the laws at `times`: nothing is solved, only short pilots are run."""
     problem = Problem.of(network, times, parameters=parameters, initial=initial)
+    if np.isinf(problem.times[-1]):
+        return _stationary(problem)
     options = tuple(_option(name, problem) for name in RUNS)
     known = {option.solver: option for option in options}
     fsp, ssa, leaping = known["fsp"], known["ssa"], known["tau-leaping"]
@@ -82,6 +84,20 @@ def advise(
     if known["mean-field"].fits:
         return Advice("mean-field", "no stochastic solver runs or affords this model; this states means only", options)
     return Advice(None, "nothing runs this model as it stands: see its findings", options)
+
+
+def _stationary(problem: Problem) -> Advice:
+    """Only projection states the law at time = inf."""
+    network, why = problem.model.network, "knows no law at time = inf"
+    others = tuple(Option(name, False, "", None, why) for name in RUNS if name != "fsp")
+    if network.events or network.depends_on_time:
+        return Advice(None, "with events, or laws that contain the time, no law stays", others)
+    try:
+        require(network, "fsp")
+    except KinetixError as refusal:
+        return Advice(None, str(refusal), others)
+    fsp = Option("fsp", True, "not known before", None, "no error is proven of the stationary law")
+    return Advice("fsp", "only projection states the stationary law", (fsp, *others))
 
 
 def _option(name: str, problem: Problem) -> Option:

@@ -159,11 +159,13 @@ def pairs(items: Iterable[str] | None, option: str) -> dict[str, float]:
 
 
 def times_of(text: str) -> list[float]:
-    """`start:stop:points` (both ends included) or a comma list, increasing."""
+    """`start:stop:points` (both ends included) or a comma list, increasing; `inf`, last, is the stationary law."""
     place, mend = "option --times", "use start:stop:points, as 0:50:51, or a comma list, as 1,10"
     parts = text.split(":")
     if len(parts) == 1:
-        times = [number(part.strip(), place) for part in text.split(",") if part.strip()]
+        given = [part.strip() for part in text.split(",") if part.strip()]
+        limit = [math.inf] if given[-1:] == ["inf"] else []
+        times = [number(part, place) for part in given[: len(given) - len(limit)]] + limit
     elif len(parts) == 3:
         start, stop = (number(part, place) for part in parts[:2])
         points = _whole(parts[2], "times")

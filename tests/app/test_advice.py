@@ -23,6 +23,12 @@ def test_a_small_network_is_projected():
     assert "states" in str(advice)
 
 
+def test_the_stationary_law_is_projected():
+    advice = kx.advise(exact.autoregulation(), [1.0, np.inf])
+    assert advice.solver == "fsp"
+    assert not option(advice, "ssa").fits
+
+
 def test_many_species_are_drawn():
     """Mutant seen to fail: the refusal of an estimate not read."""
     advice = kx.advise(exact.cascade(15), [20.0])

@@ -132,6 +132,7 @@ def test_numbers_that_json_cannot_hold_become_null() -> None:
 def test_times_are_a_range_with_both_ends_or_a_list() -> None:
     assert times_of("0:1:5") == [0, 0.25, 0.5, 0.75, 1]
     assert times_of("1, 10") == [1, 10]
+    assert times_of("1,inf") == [1, float("inf")]
     assert times_of("0:0.3:4")[-1] == 0.3
 
 
