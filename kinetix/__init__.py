@@ -25,6 +25,7 @@ _HOMES = {
     "kinetix.solution": "Solution",
     "kinetix.solver": "Solver",
     "kinetix.app.advice": "advise",
+    "kinetix.app.passages": "first_passage",
     "kinetix.app.scans": "scan sensitivities",
     "kinetix.app.verbs": "load parse solve compare infer open",
     "kinetix.solvers.ssa": "SSA",

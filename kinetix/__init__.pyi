@@ -1,4 +1,5 @@
 from kinetix.app.advice import advise as advise
+from kinetix.app.passages import first_passage as first_passage
 from kinetix.app.scans import scan as scan
 from kinetix.app.scans import sensitivities as sensitivities
 from kinetix.app.verbs import compare as compare
@@ -71,6 +72,7 @@ __all__ = [
     "advise",
     "compare",
     "compile_network",
+    "first_passage",
     "infer",
     "load",
     "mass_action",
