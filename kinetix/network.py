@@ -172,7 +172,7 @@ class ReactionNetwork:
         """The propensity of every reaction as a sympy expression: R of them."""
         return tuple(reaction.propensity for reaction in self.reactions)
 
-    @property
+    @cached_property
     def depends_on_time(self) -> bool:
         """Whether a propensity contains the time explicitly."""
         return any(TIME in reaction.propensity.free_symbols for reaction in self.reactions)

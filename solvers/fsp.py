@@ -16,7 +16,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from kinetix.constructs import require
 from kinetix.distribution import Tabulated
@@ -32,12 +31,14 @@ from .drive import is_driven
 from .parallel import Flag, run_all
 from .projection import driven_law
 from .projection.estimate import Estimate, estimate
+from .projection.frame import Start
 from .projection.grid import grid_of
+from .projection.picker import Picker
 from .projection.projector import Law, Projector
 from .projection.roaming import Roaming
 from .projection.sensitivity import derivatives
 from .projection.stationary import horizon, stationary
-from .projection.window import Start, WindowMaker
+from .projection.window import WindowMaker
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -91,7 +92,8 @@ class FSP:
             return self._with_limit(problem)
         started = time.process_time()
         projector = self._engine(problem)
-        many = not self.caps and len(projector.maker.space(_nothing(problem)).free) >= MANY_SPECIES
+        many = not self.caps and len(problem.model.network.species) >= MANY_SPECIES
+        many = many and len(projector.maker.space(_nothing(problem)).free) >= MANY_SPECIES
         if many and projector.maker.space(projector.guess(problem.theta)).size > LARGE_BOX:
             return self._on_a_list(problem, projector.maker.start)
         try:
@@ -135,12 +137,12 @@ class FSP:
         least = _nothing(problem)
         for rows in counts:
             least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
-        pickers: dict[int, tuple[StateSpace, list[csr_array]]] = {}
+        pickers: dict[int, tuple[StateSpace, list[Picker]]] = {}
 
         def weighed(law: Law) -> list[Array]:
             if id(law.space) not in pickers:  # the space is kept too, so that its id stays its own
-                pickers[id(law.space)] = law.space, [_picker(law.space, rows, axes) for rows in counts]
-            return [picker @ p for picker, p in zip(pickers[id(law.space)][1], law.laws, strict=True)]
+                pickers[id(law.space)] = law.space, [Picker.of(law.space, rows, axes) for rows in counts]
+            return [picker(p) for picker, p in zip(pickers[id(law.space)][1], law.laws, strict=True)]
 
         found = self.projector(problem).adapted(np.asarray(thetas, dtype=np.float64), least, weighed)
         with np.errstate(divide="ignore"):
@@ -171,8 +173,8 @@ class FSP:
         def task(space: StateSpace, theta: Array, _: Flag) -> list[tuple[Array, Array]]:
             grid, start = grid_of(problem.model, space), projector.maker.start.on(space)
             laws, slopes = derivatives(grid, theta, start, problem.times, which)
-            pickers = [_picker(space, rows, axes) for rows in counts]
-            return [(m @ laws[k], np.stack([m @ s[k] for s in slopes], axis=-1)) for k, m in enumerate(pickers)]
+            pickers = [Picker.of(space, rows, axes) for rows in counts]
+            return [(m(laws[k]), np.stack([m(s[k]) for s in slopes], axis=-1)) for k, m in enumerate(pickers)]
 
         tasks = [partial(task, space, theta) for space, theta in zip(spaces, values, strict=True)]
         found = list(zip(*run_all(tasks, self.threads), strict=True))
@@ -263,19 +265,3 @@ class FSP:
 
 def _nothing(problem: Problem) -> Counts:
     return np.zeros(len(problem.model.network.species), dtype=np.int64)
-
-
-def _picker(space: StateSpace, rows: Counts, axes: Sequence[int]) -> csr_array:
-    """The matrix that sums a law [N] over the states that show each observed row: [U, D] -> [U, N]."""
-    states = space.states()
-    seen = states[:, list(axes)]
-    wide = tuple(np.maximum(seen.max(axis=0), np.max(rows, axis=0, initial=0)) + 1)
-    wanted = np.asarray(np.ravel_multi_index(tuple(np.reshape(rows, (-1, len(axes))).T), wide))
-    order = np.argsort(wanted)
-    key = np.asarray(np.ravel_multi_index(tuple(seen.T), wide, mode="clip"))
-    place = np.asarray(np.searchsorted(wanted[order], key))
-    hit = (place < len(wanted)) & (states >= 0).all(axis=1)
-    hit[hit] = wanted[order[place[hit]]] == key[hit]
-    entries = np.ones(int(hit.sum())), (order[place[hit]], np.nonzero(hit)[0])
-    matrix: csr_array = csr_array(entries, shape=(len(wanted), space.size))
-    return matrix

@@ -24,8 +24,8 @@ from kinetix.solution import Solution
 from kinetix.solvers.drive import Drive, count_cuts
 from kinetix.solvers.parallel import Flag, run_all
 
+from .frame import Start
 from .reach import Reach
-from .window import Start
 
 if TYPE_CHECKING:
     from kinetix.solvers.fsp import FSP

@@ -179,15 +179,16 @@ class Grid:
         flat = table.reshape(len(raw), -1)
         if self.missing is not None:
             table *= ~self.missing
-        if not (flat.min() >= 0 and flat.max() < np.inf) or flat.take(self._flat.below).any():
+        if not (flat.min() >= 0 and flat.max() < np.inf) or flat.take(self.flat.below).any():
             return None
         if len(self.moving) < len(raw):
             flat[~self.model.change.any(axis=1)] = 0.0
         return Rates(self, list(table), [], flat)
 
     @cached_property
-    def _flat(self) -> _Flat:
-        return _Flat.of(self)
+    def flat(self) -> Flat:
+        """What the terms share, in a window of up to SMALL states."""
+        return Flat.of(self)
 
     @cached_property
     def _laws(self) -> ArrayFunction:
@@ -220,7 +221,7 @@ class Grid:
         scale = 1.0 / rate if rate > 0 else 0.0
         stay = 1.0 - rates.outflow * scale
         if rates.table is not None:
-            return self._flat.terms(rates.table, stay, scale)
+            return self.flat.terms(rates.table, stay, scale)
         return self._built(rates.each, stay, scale)
 
     def terms_of(self, slopes: list[Array], rate: float) -> Terms:
@@ -265,7 +266,7 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False)
-class _Flat:
+class Flat:
     """What the terms of a small window share: one term a step, with a factor at every position.
 
     `inside` [R, N] is 1 where a reaction stays in the window, `term` [R] the term of each reaction.
@@ -278,8 +279,15 @@ class _Flat:
     step: Counts
     pad: int
 
+    @cached_property
+    def even(self) -> tuple[Counts, Counts]:
+        """Terms [R] of the reactions and flat steps of the terms, made 2 or an even number >= 4 by idle ones."""
+        count = len(self.step)
+        wanted = max(2 if count <= 2 else 4, count + count % 2)
+        return np.array(self.term, dtype=np.int64), np.append(self.step, np.zeros(wanted - count, dtype=np.int64))
+
     @classmethod
-    def of(cls, grid: Grid) -> _Flat:
+    def of(cls, grid: Grid) -> Flat:
         """For one window."""
         R, N, shape = len(grid.steps), grid.space.size, grid.space.shape
         inside, below = np.zeros((R, *shape)), np.zeros((R, *shape), dtype=np.bool_)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .expansion import UNIT, expand, predicted
 from .terms import Terms
-from .uniformisation import Schedule, sweep
+from .uniformisation import Schedule, rounding, sweep
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -165,7 +165,7 @@ class _Run:
         still = 0.5 * self.tolerance if length >= left else 0.0
         swept = sweep(self.terms, law, schedule, lost_at_most=limit, still=still, control=self.control)
         self.flow.products["uniformisation"] += swept.products
-        added = schedule.error + swept.drift + schedule.rounding(self.terms.additions)
+        added = schedule.error + swept.drift + rounding(schedule.products, self.terms.additions)
         self.flow.laws[self.done : self.done + len(outputs)] = swept.laws[: len(outputs)]
         self.flow.error[self.done : self.done + len(outputs)] = self.error + added
         self.flow.occupancy += swept.occupancy

@@ -18,9 +18,11 @@ from kinetix.solvers.paths.kernels import have_numba
 from kinetix.space import StateSpace
 
 from .expansion import predicted
+from .frame import Start
 from .grid import Grid, Rates, grid_of
 from .integration import Flow, integrate
-from .window import Start, WindowMaker
+from .small import can_sweep, swept
+from .window import WindowMaker
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -110,6 +112,8 @@ class Projector:
     def guess(self, theta: Array, at_least: Counts | None = None, *, compiled: bool = False) -> Counts:
         """The caps [S] of the first window."""
         least = self.maker.start.counts.max(axis=0) if at_least is None else at_least
+        if len(self.fixed) == len(least):  # no pilot could say more
+            return np.maximum(self._with_fixed(least), least)
         return np.maximum(self._with_fixed(self.maker.guess(theta, least, compiled=compiled)), least)
 
     def on(self, space: StateSpace, thetas: Array) -> Array:
@@ -124,14 +128,14 @@ class Projector:
 
     def _place(self, caps: Sequence[int]) -> tuple[Grid, Array]:
         """The grid of a window and the start on it."""
-        space = self.maker.space(np.array(caps, dtype=np.int64))
-        if space.size > self.max_states:
+        wanted = np.array(caps, dtype=np.int64)
+        if (size := self.maker.space(wanted).size) > self.max_states:
             raise TruncationError(
-                f"the law needs a window of at least {space.size} states, more than max_states = {self.max_states}",
+                f"the law needs a window of at least {size} states, more than max_states = {self.max_states}",
                 place="fsp",
                 mend="raise max_states, allow a larger leak, or use ssa",
             )
-        return grid_of(self.maker.model, space), self.maker.start.on(space)
+        return self.maker.frame.place(wanted)
 
     def _rates(self, grid: Grid, theta: Array) -> Rates:
         rates = grid.rates(theta)
@@ -151,26 +155,31 @@ class Projector:
 
     def _integrate(self, rates: Rates, start: Array, flag: Flag, *, lost_at_most: float) -> Flow:
         """The laws at all times, and a bound on the error of the integration."""
-        rate = float(rates.outflow.max(initial=0.0))
-        terms = rates.grid.terms(rates, rate)
-        tau, tolerance = rate * float(self.times[-1]), 0.05 * self.leak
-        positive = self.positive or bool(rates.broken) or tau * len(start) * terms.additions < TRIFLE
-        products = tau if positive else min(tau, predicted(tau, 1e-3 * tolerance))
-        self._afford(products * len(start) * terms.additions, len(start))
-        flow = integrate(
-            terms,
-            rate,
-            start,
-            self.times,
-            lost_at_most=lost_at_most,
-            tolerance=tolerance,
-            positive=positive,
-            control=flag,
-            most=self.max_work / (len(start) * terms.additions),
-        )
+        rate, compact = float(rates.outflow.max(initial=0.0)), can_sweep(rates)
+        terms = None if compact else rates.grid.terms(rates, rate)
+        additions = 1 + len(rates.grid.flat.step) if terms is None else terms.additions
+        tau, tolerance, size = rate * float(self.times[-1]), 0.05 * self.leak, len(start)
+        positive = self.positive or bool(rates.broken) or tau * size * additions < TRIFLE
+        self._afford((tau if positive else min(tau, predicted(tau, 1e-3 * tolerance))) * size * additions, size)
+        if positive and compact:
+            flow = swept(rates, rate, start, self.times, lost_at_most=lost_at_most, tolerance=tolerance, control=flag)
+        else:
+            terms, most = terms or rates.grid.terms(rates, rate), self.max_work / (size * additions)
+            flow = integrate(
+                terms,
+                rate,
+                start,
+                self.times,
+                lost_at_most=lost_at_most,
+                tolerance=tolerance,
+                positive=positive,
+                control=flag,
+                most=most,
+            )
         if flow.left:
-            self._afford((sum(flow.products.values()) + flow.left) * len(start) * terms.additions, len(start))
-        rates.refuse(flow.occupancy + flow.laws[-1])
+            self._afford((sum(flow.products.values()) + flow.left) * size * additions, size)
+        if rates.broken:
+            rates.refuse(flow.occupancy + flow.laws[-1])
         return flow
 
     def _afford(self, work: float, states: int) -> None:

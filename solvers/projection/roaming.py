@@ -19,9 +19,9 @@ from kinetix.compiler import CompiledModel
 from kinetix.errors import RunError, TruncationError
 from kinetix.solvers.parallel import Flag
 
+from .frame import Start
 from .integration import Flow, integrate
 from .terms import Terms
-from .window import Start
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

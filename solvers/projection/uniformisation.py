@@ -69,12 +69,13 @@ class Schedule:
         """What the truncation of the series can leave out, at worst over the times."""
         return max(w.error for w in self.weights)
 
-    def rounding(self, terms: int) -> float:
-        """A bound on the rounding of the sweep in total variation.
 
-        Every product rounds once a term in its sum, and a dozen times in rates, factors and scales.
-        """
-        return (self.products + 4) * (terms + 12) * 1.2e-16
+def rounding(products: int, terms: int) -> float:
+    """A bound on the rounding of a sweep in total variation.
+
+    Every product rounds once a term in its sum, and a dozen times in rates, factors and scales.
+    """
+    return (products + 4) * (terms + 12) * 1.2e-16
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,78 +6,35 @@ taken out when the start is one state. The sink judges a window, so a poor guess
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
-from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
-from kinetix.errors import SettingError
-from kinetix.listed import Listed
-from kinetix.network import ReactionNetwork
 from kinetix.solvers.paths import lockstep
-from kinetix.solvers.paths.kernels import trajectory_kernel
+from kinetix.solvers.paths.kernels import BUDGET, FINISHED, trajectory_kernel
 from kinetix.space import StateSpace
-from kinetix.structure import conservation_laws
 
+from .frame import PATHS, Frame, Start, frame_of
 from .grid import Rates
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-PATHS = 24
 STEPS = 4_000
 GRID = 24
-"""Pilot trajectories, the events allowed to each, and the times between 0 and the end they are seen at."""
+"""The events allowed to each pilot trajectory, and the times between 0 and the end that they are seen at."""
 
 GENE = 3
 """Counts up to this one are those of genes and the like: their axes are short."""
-
-LEVELS = 255
-"""Barriers are looked for up to this count."""
 
 ROOT = (0x6B696E65746978, 0x77696E646F77)
 """The pilots' root is fixed: the window is a function of the problem alone."""
 
 
-@dataclass(frozen=True, eq=False)
-class Start:
-    """The law at time 0 as weighed states: counts [M, S], p [M]."""
-
-    counts: Counts
-    p: Array
-
-    @classmethod
-    def of(cls, initial: Distribution) -> Start:
-        """The states that carry probability."""
-        if isinstance(initial, PointMass):
-            return cls(np.asarray(initial.counts, dtype=np.int64)[None, :], np.ones(1))
-        if isinstance(initial, Tabulated):
-            held = np.nonzero(initial.p > 0)[0]
-            return cls(initial.space.states(held), initial.p[held])
-        if isinstance(initial, Listed):
-            return cls(initial.counts, initial.p)
-        if isinstance(initial, Sampled):
-            counts, repeats = np.unique(initial.counts, axis=0, return_counts=True)
-            return cls(counts, repeats / len(initial.counts))
-        table = initial.table()
-        counts = np.argwhere(table > 0)
-        return cls(counts, table[tuple(counts.T)])
-
-    @property
-    def fixed(self) -> bool:
-        """Whether all probability is on one state."""
-        return len(self.counts) == 1
-
-    def on(self, space: StateSpace) -> Array:
-        """The law on a window: [N]; refuses a window that does not hold the start."""
-        position = space.index(self.counts)
-        if (position < 0).any():
-            outside = self.counts[int(np.argmin(position))].tolist()
-            raise SettingError(f"the window does not hold the start {outside}", place="window", mend="widen it")
-        return np.bincount(position, weights=self.p, minlength=space.size).astype(np.float64)
+_WORDS = tuple(np.uint64(word) for word in ROOT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,28 +47,23 @@ class WindowMaker:
     end: float
 
     @cached_property
+    def frame(self) -> Frame:
+        """What does not depend on the rates."""
+        return frame_of(self.model, self.start)
+
+    @property
     def laws(self) -> Counts:
         """The conservation laws that can be used: [L, S]."""
-        laws = _conserved(self.model.network)
-        return laws if self.start.fixed else laws[:0]
+        return self.frame.laws
 
-    @cached_property
+    @property
     def bounds(self) -> Array:
         """The largest count that the conservation laws allow: [S], inf where they say nothing."""
-        bounds = np.full(self.start.counts.shape[1], np.inf)
-        for law in _conserved(self.model.network):
-            if (law >= 0).all():
-                held = law > 0
-                bounds[held] = np.minimum(bounds[held], (self.start.counts @ law).max() // law[held])
-        fixed = ~(self.model.change != 0).any(axis=0)
-        bounds[fixed] = np.minimum(bounds[fixed], self.start.counts.max(axis=0)[fixed])
-        return bounds
+        return self.frame.bounds
 
     def space(self, caps: Counts) -> StateSpace:
         """The window of counts 0 .. caps [S]."""
-        if len(self.laws):
-            return StateSpace.conserved(self.laws, self.start.counts[0], caps.tolist())
-        return StateSpace.box(caps.tolist())
+        return self.frame.space(caps)
 
     def guess(self, theta: Array, at_least: Counts, *, compiled: bool = False) -> Counts:
         """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed."""
@@ -121,45 +73,40 @@ class WindowMaker:
         caps = np.minimum(caps, self.bounds).astype(np.int64)
         return np.maximum(self._cut(caps, seen), at_least)
 
-    @cached_property
-    def _starts(self) -> Counts:
-        """Where the pilots start: [PATHS, S]."""
-        if self.start.fixed:
-            return np.repeat(self.start.counts, PATHS, axis=0)
-        draws = np.random.default_rng(0).choice(len(self.start.p), PATHS, p=self.start.p / self.start.p.sum())
-        return self.start.counts[draws]
-
     def _pilot(self, theta: Array, *, compiled: bool) -> Counts:
         """The largest counts [S] that a few trajectories show."""
-        starts = self._starts
-        times = np.linspace(0.0, self.end, GRID + 1)
-        thetas = np.tile(theta, (PATHS, 1))
-        out = np.repeat(starts[:, None, :], len(times), axis=1)
-        control, report, when = np.zeros(1, dtype=np.int64), np.zeros(3 + starts.shape[1], dtype=np.int64), np.zeros(1)
-        if compiled:
-            low, high = (np.uint64(word) for word in ROOT)
-            budget = 20 * STEPS
-            trajectory_kernel(self.model)(times, thetas, starts, 0, low, high, budget, control, out, report, when)
-        else:
+        starts, times, thetas = self.frame.starts, _grid(self.end), np.repeat(theta[None, :], PATHS, axis=0)
+        out = starts[:, None, :].repeat(len(times), axis=1)
+        if not (compiled and self._compiled(times, thetas, out)):
+            out = starts[:, None, :].repeat(len(times), axis=1)
+            control, report, when = _ends(self.model)
             lockstep.run(self.model, times, thetas, starts, 0, ROOT, STEPS, control, out, report, when)
-        return np.asarray(np.maximum(out.max(axis=(0, 1)), self.start.counts.max(axis=0)))
+        return np.asarray(np.maximum(out.max(axis=(0, 1)), self.frame.least))
+
+    def _compiled(self, times: Array, thetas: Array, out: Counts) -> bool:
+        """The pilots as `lockstep` has them, by the compiled kernel: one that is out of events ends alone.
+
+        False where a law breaks down: then the others are as far as the lockstep brought them.
+        """
+        kernel, starts, first = trajectory_kernel(self.model), self.frame.starts, 0
+        control, report, when = _ends(self.model)
+        while first < PATHS:
+            report[0] = FINISHED
+            rest = slice(first, None)
+            kernel(times, thetas[rest], starts[rest], first, *_WORDS, STEPS, control, out[rest], report, when)
+            if report[0] != BUDGET:
+                return bool(report[0] == FINISHED)
+            first = int(report[1]) + 1
+        return True
 
     def _cut(self, caps: Counts, seen: Counts) -> Counts:
         """Caps lowered to the least count, from `seen` on, that no reaction seems to pass."""
         result = caps.copy()
-        for s, barred in self._barriers.items():
+        for s, barred in self.frame.barriers.items():
             beyond = barred[(barred >= seen[s]) & (barred < caps[s])]
             if len(beyond):
                 result[s] = beyond[0]
         return result
-
-    @cached_property
-    def _barriers(self) -> dict[int, Counts]:
-        """The counts that no reaction seems to pass, of each free species; kept by model and start."""
-        network, laws = self.model.network, len(self.laws) > 0
-        start = self.start.counts[0] if laws else self.start.counts[0] * 0
-        key = (network.fingerprint, network.species_names, network.theta_names)
-        return _barriers(_Frame(key, tuple(self.bounds.tolist()), tuple(start.tolist()), laws, self.model))
 
     def wider(self, caps: Counts, rates: Rates, occupancy: Array, leak: float) -> Counts:
         """Caps after moving out the faces through which probability left: [S]."""
@@ -179,55 +126,15 @@ class WindowMaker:
         return result
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """What barriers depend on: a model, bounds [S], and a start [S] where conservation laws are used."""
-
-    key: tuple[object, ...]
-    bounds: tuple[float, ...]
-    start: tuple[int, ...]
-    conserved: bool
-    model: CompiledModel = field(compare=False)
+@lru_cache(maxsize=64)
+def _grid(end: float) -> Array:
+    """The times that pilots are seen at."""
+    return np.linspace(0.0, end, GRID + 1)
 
 
-def _conserved(network: ReactionNetwork) -> Counts:
-    """The conservation laws [L, S], kept by what they depend on."""
-    change = network.stoichiometry
-    return _conservation_laws(change.shape, change.tobytes())
-
-
-@lru_cache(maxsize=256)
-def _conservation_laws(shape: tuple[int, int], data: bytes) -> Counts:
-    return conservation_laws(np.frombuffer(data, dtype=np.int64).reshape(shape))
-
-
-@lru_cache(maxsize=256)
-def _barriers(frame: _Frame) -> dict[int, Counts]:
-    """For each free species the counts (up to LEVELS) that no reaction passes in any of some random states.
-
-    A barrier seen in error costs time only: the sink shows it and the face is moved.
-    """
-    model, rng = frame.model, np.random.default_rng(1)
-    theta = np.where(model.theta != 0, model.theta, 1.0)
-    tops = np.minimum(frame.bounds, LEVELS).astype(np.int64)
-    laws = _conserved(model.network)
-    space = StateSpace.conserved(laws, frame.start, tops.tolist()) if frame.conserved else StateSpace.box(tops.tolist())
-    result = {}
-    for axis, s in enumerate(space.free):
-        levels = np.repeat(np.arange(tops[s] + 1), 64)
-        spread = rng.choice(np.array([0, 1, 1, 2, 3, 5, 10, 30, 100]), (len(levels), len(space.free)))
-        local = np.minimum(spread, np.array(space.shape) - 1)
-        local[:, axis] = levels
-        counts = local @ space.basis.T + space.offset
-        held = (counts >= 0).all(axis=1)
-        rates = np.where(held[:, None], model.propensities(np.maximum(counts, 0), theta), 0.0)
-        passed = np.zeros(int(tops[s]) + 1, dtype=np.bool_)
-        for r in np.nonzero(model.change[:, s] > 0)[0]:
-            sources = np.unique(levels[rates[:, r] > 0])
-            for jump in range(int(model.change[r, s])):
-                passed[np.minimum(sources + jump, tops[s])] = True
-        result[s] = np.nonzero(~passed)[0]
-    return result
+def _ends(model: CompiledModel) -> tuple[Counts, Counts, Array]:
+    """What a run of trajectories reads of its caller, and says of its end; see `kernels`."""
+    return np.zeros(1, dtype=np.int64), np.zeros(3 + model.change.shape[1], dtype=np.int64), np.zeros(1)
 
 
 def _extension(profile: Array, flow: float, target: float) -> int:

@@ -10,8 +10,8 @@ from kinetix.expressions import symbol
 from kinetix.listed import Listed
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
+from kinetix.solvers.projection.frame import Start
 from kinetix.solvers.projection.roaming import Roaming
-from kinetix.solvers.projection.window import Start
 from tests import exact
 
 FLAG = np.zeros(1, dtype=np.int64)
