@@ -23,7 +23,7 @@ from kinetix.problem import Problem
 from kinetix.solution import Solution
 
 from .parallel import cores
-from .paths import engines, kernels, pilot, tabled
+from .paths import engines, kernels, native, pilot, tabled
 from .paths.laws import Law, laws_of
 from .ssa import sampled
 
@@ -89,7 +89,7 @@ class TauLeaping:
 
     def _pays(self, problem: Problem, leaping: Leaping) -> bool:
         """Whether leaps are predicted to be cheaper than exact trajectories, by pilots of both."""
-        if not kernels.have_numba() or not len(problem.model.change):
+        if not native.available() or not len(problem.model.change):
             return False
         starts = problem.initial.sample(1, rng=np.random.default_rng(0))
         thetas = problem.theta[None]

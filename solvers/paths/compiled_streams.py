@@ -1,7 +1,4 @@
-"""The streams of `streams` in numba, bit for bit, one state of four words at a pointer.
-
-Compiled into `table_kernel`, whose `PARTS` has to change when this file does.
-"""
+"""The streams of `streams` in numba, bit for bit, one state of four words at a pointer."""
 
 from __future__ import annotations
 

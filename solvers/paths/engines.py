@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kinetix.compiler import CompiledModel
 from kinetix.errors import UnsupportedFeature
 
-from . import kernels, lanes, lockstep, tabled
+from . import kernels, lanes, lockstep, native, tabled
 from .lane_source import WIDTH
 from .pilot import Estimate, estimate
 
@@ -34,8 +34,8 @@ ENGINES: tuple[str, ...] = get_args(Engine)
 UNFINISHED, UNCOUNTED = -1, -2
 """In `fired` [n]: a trajectory that is not complete, and one that is but whose events nobody counted."""
 
-IMPORT, COMPILE_TABLED, LOAD, COMPILE_LANES, COMPILE_REACTION = 0.4, 5.0, 0.3, 4.0, 0.06
-"""Seconds: to import numba, to compile the table-driven kernel, to load a kernel, to compile a lockstep kernel."""
+IMPORT, START_TABLED, LOAD, COMPILE_LANES, COMPILE_REACTION = 0.4, 0.3, 0.3, 4.0, 0.06
+"""Seconds: to import numba, to make the table-driven kernel, to load a lockstep kernel, or to compile it."""
 
 TABLED_EVENT, LANES_EVENT, LANES_REACTION = 6e-8, 2e-9, 2.5e-10
 """Seconds an event: table-driven; in lockstep, and more for each reaction."""
@@ -83,7 +83,7 @@ def choose(task: Task, engine: Engine | Choice) -> Choice:
     """The engine asked for, or the one that should be done first; UnsupportedFeature where it cannot run the model."""
     if isinstance(engine, Choice):
         return engine
-    if engine == "numpy" or not len(task.model.change) or not kernels.have_numba():
+    if engine == "numpy" or not len(task.model.change) or not native.available():
         return _numpy(task)
     if engine == "lanes":
         return _lanes(task, estimate(task.model, task.times, task.thetas, task.starts))
@@ -129,7 +129,7 @@ def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float,
     R, n = len(task.model.change), len(task.starts)
     started = 0.0 if "numba" in sys.modules else IMPORT
     events = found.events * n / task.threads
-    offers = [(tabled_start() + started + events * TABLED_EVENT * (1 + R / 400), "tabled")]
+    offers = [(tabled_start() + events * TABLED_EVENT * (1 + R / 400), "tabled")]
     if not compiled:
         step = NUMPY_STEP + min(n, WIDE) * (NUMPY_EVENT + R * NUMPY_REACTION)
         offers.append((-(-n // WIDE) * found.events * step * 1.5 + R * NUMPY_LAW, "numpy"))
@@ -144,9 +144,7 @@ def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float,
 def tabled_start() -> float:
     """Seconds until the table-driven kernel can run here."""
     loaded = sys.modules.get(f"{__package__}.table_kernel")
-    if loaded is not None and loaded.run.signatures:
-        return 0.0
-    return LOAD if tabled.is_ready() else COMPILE_TABLED
+    return 0.0 if loaded is not None and loaded.run.made else START_TABLED
 
 
 def _numpy(task: Task) -> Choice:

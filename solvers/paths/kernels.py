@@ -69,7 +69,7 @@ def kernel_module(source: str) -> Any:
 
 def kernel_on_disk(source: str) -> bool:
     """Whether the module of a generated source text has been compiled before."""
-    name, folder = _module_name(source), next(_folders())
+    name, folder = _module_name(source), next(folders())
     return name in sys.modules or any((folder / "__pycache__").glob(f"{name}.*.nbc"))
 
 
@@ -84,9 +84,9 @@ def _module_name(source: str) -> str:
 def _module(source: str) -> Any:
     """The module of a source text, imported from its file in the cache folder."""
     name = _module_name(source)
-    for folder in _folders():
+    for folder in folders():
         try:
-            path = _written(folder / f"{name}.py", source)
+            path = written(folder / f"{name}.py", source.encode())
         except OSError:
             continue
         spec = importlib.util.spec_from_file_location(name, path)
@@ -99,24 +99,24 @@ def _module(source: str) -> Any:
     raise UnsupportedFeature("no folder to write compiled kernels to", mend="set KINETIX_CACHE to a folder of yours")
 
 
-def _written(path: Path, source: str) -> Path:
-    """The file with exactly this content, written whole or not at all."""
+def written(path: Path, content: bytes) -> Path:
+    """The file with exactly this content, written whole or not at all, in a folder of one's own."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if hasattr(os, "getuid") and path.parent.stat().st_uid != os.getuid():
         raise PermissionError(f"{path.parent} belongs to someone else")
-    if path.is_file() and path.read_text(encoding="utf-8") == source:
+    if path.is_file() and path.read_bytes() == content:
         return path
     handle, name = tempfile.mkstemp(suffix=".partial", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(source)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
     return path
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
     """Where kernels may live, best first; the last one goes away with the process."""
     if chosen := os.environ.get("KINETIX_CACHE"):
         yield Path(chosen) / "kernels"

@@ -1,4 +1,4 @@
-"""Tau-leaping in numba: compiled once for all models, on the tables and in the lane of `table_kernel`.
+"""Tau-leaping compiled once for all models, on the tables and in the lane of `table_kernel`.
 
 A leap takes Poisson numbers of every reaction that is far from exhausting what it consumes, and at
 most one event of the critical ones; where a leap would be shorter than some ten events, a hundred
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .compiled_streams import begin_stream, word
-from .pointers import called, get, kept, part, pointer, put, shift
+from .native import Native
+from .pointers import called, get, part, pointer, put, shift
 from .streams import UNIT
 from .table_kernel import (
     BAD_PROPENSITY,
@@ -39,9 +40,6 @@ from .table_kernel import (
     stop,
     work,
 )
-
-PARTS = "f10825c79b5bb548"
-"""Digest of the files that are compiled into this one: numba keeps compiled code until this very file changes."""
 
 FEW = 10.0
 """Firings that would exhaust a critical reaction; events that a leap must replace, or 3 for each reaction."""
@@ -236,8 +234,8 @@ def forward(w: Any, f: Any, k: Any, g: Any, y: Any, times: Any, epsilon: Any) ->
     return -1.0
 
 
-@kept
-def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and memory
+@part
+def kernel(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and memory
     times: Any,
     thetas: Any,
     starts: Any,
@@ -305,3 +303,7 @@ def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and m
             stop(w, f, k, first, report, when)
             return
         fired[i] = int(min(events, 9e18))
+
+
+run = Native(kernel)
+"""The kernel; its numbers are those of every engine."""

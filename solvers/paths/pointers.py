@@ -1,80 +1,45 @@
-"""Plain memory for compiled code: pointers into arrays, without checks and without reference counts.
+"""The words of the kernels that `native` compiles: marks for functions, and plain memory.
 
-An index of an array is checked for counting from the end, and an array that a compiled function
-takes is counted; both cost more than the work of the table-driven kernel. The arrays behind the
-pointers belong to the caller, who keeps them alive.
+A kernel is Python under these marks, in a small language: whole numbers, words of 64 bits, real
+numbers, pointers, tuples of them that exist only while it is compiled; `if`, `while`, `for` over a
+range. Pointers are not checked: the arrays behind them belong to the caller, who keeps them alive.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from numba import njit, types
-from numba.extending import intrinsic
-
-# ruff: noqa: ARG001 - numba calls the functions below with all that it knows
+PART, CALLED = "part", "called"
 
 
-def _intrinsic(function: Any) -> Any:
-    return intrinsic(function)
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part of a kernel, written out wherever it is used."""
+    vars(function)["compiled_as"] = PART
+    return function
 
 
-def part(function: Any) -> Any:
-    """A part of the kernel, compiled into it."""
-    return njit(nogil=True, error_model="numpy", forceinline=True)(function)
-
-
-def called(function: Any) -> Any:
+def called(function: Callable[..., Any]) -> Callable[..., Any]:
     """A part that is called: seldom run, or large."""
-    return njit(nogil=True, error_model="numpy")(function)
+    vars(function)["compiled_as"] = CALLED
+    return function
 
 
-def kept(function: Any) -> Any:
-    """The kernel itself, kept on disk."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder to keep the compiled code in
-        return njit(nogil=True, error_model="numpy")(function)
-
-
-@_intrinsic
-def pointer(context: Any, array: Any) -> Any:
+def pointer(array: Any) -> Any:
     """The address of the first entry of an array whose entries follow one another (C order)."""
-    if array.layout != "C":
-        raise TypeError("entries must follow one another")
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), build
+    raise NotImplementedError
 
 
-@_intrinsic
-def get(context: Any, start: Any, index: Any) -> Any:
+def get(start: Any, index: Any) -> Any:
     """The entry at `index` from a pointer on."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(builder.gep(arguments[0], [arguments[1]]))
-
-    return start.dtype(start, types.int64), build
+    raise NotImplementedError
 
 
-@_intrinsic
-def put(context: Any, start: Any, index: Any, value: Any) -> Any:
+def put(start: Any, index: Any, value: Any) -> None:
     """Set the entry at `index` from a pointer on."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], builder.gep(arguments[0], [arguments[1]]))
-        return context.get_dummy_value()
-
-    return types.void(start, types.int64, start.dtype), build
+    raise NotImplementedError
 
 
-@_intrinsic
-def shift(context: Any, start: Any, distance: Any) -> Any:
+def shift(start: Any, distance: Any) -> Any:
     """The pointer `distance` entries further on."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.gep(arguments[0], [arguments[1]])
-
-    return start(start, types.int64), build
+    raise NotImplementedError

@@ -1,7 +1,4 @@
-"""The stack machine that runs postfix programs (see `programs`), in numba.
-
-It is compiled into `table_kernel`, whose `PARTS` has to change when this file does.
-"""
+"""The stack machine that runs postfix programs (see `programs`), in numba."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The direct method on tables, in numba: compiled once for all models.
+"""The direct method on tables, compiled once for all models.
 
 Propensities stand in blocks of eight whose sums form a tree of three levels; an event renews the
 propensities that depend on it and the sums above them, and finds the next reaction from the top
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .compiled_streams import begin_stream, word
-from .pointers import called, get, kept, part, pointer, put, shift
+from .native import Native
+from .pointers import called, get, part, pointer, put, shift
 from .stack_machine import evaluate
 from .streams import UNIT
 
@@ -22,9 +23,6 @@ EMPTY = -1
 PATH, OUTPUT, EVENTS, CODE, CHOSEN = range(5)
 LANES_AT_ONCE = 4
 INFINITY = np.inf
-
-PARTS = "5061f460bd541f3f"
-"""Digest of the files that are compiled into this one: numba keeps compiled code until this very file changes."""
 
 
 class Work(NamedTuple):
@@ -259,8 +257,8 @@ def step(w: Any, f: Any, k: Any, active: Any) -> None:
         add_up(w, shift(f, i * w.span))
 
 
-@kept
-def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and memory
+@part
+def kernel(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and memory
     times: Any,
     thetas: Any,
     starts: Any,
@@ -313,3 +311,7 @@ def run(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, tables and m
             fill(w, lane, here, shift(pointer(starts), taken * S), shift(pointer(thetas), taken * P))
             taken += 1
         step(w, f, k, active)
+
+
+run = Native(kernel)
+"""The kernel; its numbers are those of every engine."""

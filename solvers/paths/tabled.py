@@ -9,11 +9,8 @@ sums of sums: A. Slepoy et al., J. Chem. Phys. 128 (2008) 205101, doi:10.1063/1.
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,13 +85,6 @@ def memory(m: Tables, S: int, P: int, lanes: int) -> tuple[Array, Integers, NDAr
     floats = np.zeros(lanes * span + m.depth + 7)
     begin = -floats.ctypes.data % 64 // 8
     return floats[begin:], np.zeros(8 * lanes, dtype=np.int64), np.zeros(4 * lanes, dtype=np.uint64)
-
-
-def is_ready() -> bool:
-    """Whether the compiled kernel seems to be on disk (numba decides when it looks)."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(chosen) if chosen else Path(__file__).with_name("__pycache__")
-    return any(folder.rglob(f"table_kernel.run-*.py{sys.version_info[0]}{sys.version_info[1]}*.nbc"))
 
 
 def propensities(model: CompiledModel, theta: Array) -> Callable[[Array], Array]:

@@ -10,6 +10,10 @@ from kinetix.compiler import compile_network
 from kinetix.errors import RunError, SettingError, UnsupportedFeature
 from kinetix.expressions import TIME, symbol
 from kinetix.problem import Problem
+from kinetix.solvers.paths.compiled_streams import begin_stream
+from kinetix.solvers.paths.leap_kernel import poisson
+from kinetix.solvers.paths.native import Native
+from kinetix.solvers.paths.pointers import pointer
 from kinetix.solvers.ssa import SSA
 from kinetix.solvers.tau_leaping import Leaping, TauLeaping, limits
 from tests import exact
@@ -21,25 +25,20 @@ def solved(network, times, solver=LEAP, seed=1):
     return solver.solve(Problem.of(network, times), rng=np.random.default_rng(seed))
 
 
+def draw_poisson(words, out, mean):
+    g = pointer(words)
+    begin_stream(g, np.uint64(3), np.uint64(4), 5)
+    for i in range(out.shape[0]):
+        out[i] = poisson(g, mean)
+
+
 @pytest.mark.parametrize("mean", [0.3, 4.0, 9.99, 10.0, 37.5, 4000.0])
 def test_poisson_numbers(mean):
     """Mutant seen to fail: acceptance without the logarithm of k!."""
     import scipy.stats
-    from numba import njit
-
-    from kinetix.solvers.paths.compiled_streams import begin_stream
-    from kinetix.solvers.paths.leap_kernel import poisson
-    from kinetix.solvers.paths.pointers import pointer
-
-    @njit
-    def draw(words, out, mean):
-        g = pointer(words)
-        begin_stream(g, np.uint64(3), np.uint64(4), 5)
-        for i in range(len(out)):
-            out[i] = poisson(g, mean)
 
     draws = np.zeros(20_000)
-    draw(np.zeros(4, dtype=np.uint64), draws, mean)
+    Native(draw_poisson)(np.zeros(4, dtype=np.uint64), draws, mean)
     pmf = scipy.stats.poisson.pmf(np.arange(int(mean + 12 * np.sqrt(mean) + 12)), mean)
     assert exact.pooled_chi_squared(draws.astype(int), pmf) > 1e-4
     assert exact.worst_z(draws[:, None], [mean], [np.sqrt(mean)]) < 5
