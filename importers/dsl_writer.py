@@ -7,7 +7,7 @@ names that are words of the language get a trailing `_`, said in the first line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from kinetix.errors import UnsupportedFeature
 from kinetix.events import Event
@@ -24,8 +24,8 @@ def to_text(network: ReactionNetwork) -> str:
     """The text of a network; raises UnsupportedFeature for what the language has no words for."""
     elements = [*network.species_names, *network.theta_names, *network.variables]
     names = _renamed([*elements, *(h for h in _homes(network) if h not in elements)])
-    reactions = _renamed([reaction.name for reaction in network.reactions])
-    events = _renamed([event.name for event in network.events])
+    reactions = _renamed([reaction.name for reaction in network.reactions], names.values())
+    events = _renamed([event.name for event in network.events], [*names.values(), *reactions.values()])
     formulas = FormulaWriter(names, network.theta_names)
     taken = {*names, *names.values(), *reactions.values(), *events.values()}
     amounts = amount_names(network, taken, once=False)
@@ -40,13 +40,16 @@ def to_text(network: ReactionNetwork) -> str:
         [_event(event, events[event.name], names, formulas) for event in network.events],
     ]
     body = "\n\n".join("\n".join(lines) for lines in sections if lines)
-    return "".join(_framed(network.name, body, {**names, **reactions, **events}))
+    changed = [
+        f"{old} is {new}" for written in (names, reactions, events) for old, new in written.items() if old != new
+    ]
+    return "".join(_framed(network.name, body, changed))
 
 
-def _framed(name: str, body: str, names: Mapping[str, str]) -> Iterator[str]:
+def _framed(name: str, body: str, changed: list[str]) -> Iterator[str]:
     """The body between model and end; a network without a name of its own stands bare."""
-    if changed := [f"{old} is {new}" for old, new in names.items() if old != new]:
-        yield f"# words of the language, renamed: {', '.join(changed)}\n"
+    if changed:
+        yield f"# renamed, being words of the language or names of two things: {', '.join(dict.fromkeys(changed))}\n"
     if name == "model":
         yield f"{body}\n"
         return
@@ -58,16 +61,16 @@ def _framed(name: str, body: str, names: Mapping[str, str]) -> Iterator[str]:
     yield "end\n"
 
 
-def _renamed(names: Iterable[str]) -> dict[str, str]:
-    """Each name as it is written: words of the language get `_` until they clash with nothing."""
+def _renamed(names: Iterable[str], others: Collection[str] = ()) -> dict[str, str]:
+    """Each name as it is written: words of the language, and names of `others`, get `_` until nothing clashes."""
     given = list(names)
-    taken, written = set(given), {}
+    taken, written = {*given, *others}, {}
     for name in given:
         if not _NAME.fullmatch(name):
             mend = "names have letters a-z, A-Z, digits and _"
             raise UnsupportedFeature(f"the name {name!r} cannot be written in the reaction language", mend=mend)
         new = name
-        while new in WORDS or (new != name and new in taken):
+        while new in WORDS or new in others or (new != name and new in taken):
             new += "_"
         taken.add(new)
         written[name] = new
