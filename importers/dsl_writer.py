@@ -24,8 +24,8 @@ def to_text(network: ReactionNetwork) -> str:
     """The text of a network; raises UnsupportedFeature for what the language has no words for."""
     elements = [*network.species_names, *network.theta_names, *network.variables]
     names = _renamed([*elements, *(h for h in _homes(network) if h not in elements)])
-    reactions = _renamed([reaction.name for reaction in network.reactions], names.values())
-    events = _renamed([event.name for event in network.events], [*names.values(), *reactions.values()])
+    reactions = _renamed([reaction.name for reaction in network.reactions], {*names.values()})
+    events = _renamed([event.name for event in network.events], {*names.values(), *reactions.values()})
     formulas = FormulaWriter(names, network.theta_names)
     taken = {*names, *names.values(), *reactions.values(), *events.values()}
     amounts = amount_names(network, taken, once=False)
