@@ -23,7 +23,7 @@ Truth = NDArray[np.bool_]
 MOST_ROUNDS = 1000
 """Events that may run at one moment in one state before they are said to trigger one another for ever."""
 
-_WHOLE = 1e-9
+WHOLE = 1e-9
 """Relative distance from a whole count that is the arithmetic's own rounding."""
 
 
@@ -236,7 +236,7 @@ class _Moment:
                 count = np.round(value) if self.jumps.whole else value
                 if self.jumps.whole:
                     with np.errstate(invalid="ignore"):  # infinities, which are wrong anyway
-                        wrong |= ~(np.abs(value - count) <= _WHOLE * np.maximum(1.0, np.abs(value))) | (count < 0)
+                        wrong |= ~(np.abs(value - count) <= WHOLE * np.maximum(1.0, np.abs(value))) | (count < 0)
                 self.x[rows, network.species_names.index(name)] = count
             if wrong.any():
                 k = int(np.argmax(wrong))

@@ -27,8 +27,18 @@ from kinetix.solution import Solution
 
 from .drive import is_driven
 from .parallel import Flag, cores, run_all
-from .paths import driven_paths, kernels, lockstep, thinning
-from .paths.engines import ENGINES, UNFINISHED, Choice, Engine, Task, choose, counted
+from .paths import driven_paths, kernels, thinning
+from .paths.engines import (
+    ENGINES,
+    UNFINISHED,
+    WIDE,
+    Choice,
+    Engine,
+    Task,
+    choose,
+    choose_with_events,
+    counted,
+)
 from .paths.streams import draw_root
 
 Array = NDArray[np.float64]
@@ -37,9 +47,6 @@ Run = Callable[..., None]
 
 MAX_EVENTS = 10_000_000
 """Events allowed to one trajectory by default: about 0.2 s of it."""
-
-WIDE = 5_000
-"""Trajectories that a thread takes at once where events follow each firing, in numpy."""
 
 
 class Sampler(Protocol):
@@ -174,12 +181,14 @@ def _simulate(  # noqa: PLR0913 - as `simulate`
 
     def run(m: CompiledModel, t: Array, p: Array, x: Counts, jumps: Jumps | None = None, since: float = 0.0) -> Counts:
         out = np.empty((len(x), len(t), x.shape[1]), dtype=np.int64)
-        slow = jumps is not None or m.network.depends_on_time
-        if slow:
-            found = Choice(["numpy"], counted(partial(_in_numpy, m, jumps=jumps, since=since)), WIDE)
+        task = Task(m, t, p, x, max_events, threads or cores())
+        if m.network.depends_on_time:
+            found = Choice(["numpy"], counted(partial(_thinned, m, jumps=jumps, since=since)), WIDE)
+        elif jumps is not None:
+            found = choose_with_events(task, engine, jumps, since)
         else:
-            found = choose(Task(m, t, p, x, max_events, threads or cores()), engine)
-        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, found, since)
+            found = choose(task, engine)
+        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, found, since, jumps is not None)
         try:
             job.run(threads)
         except KeyboardInterrupt as stop:
@@ -208,6 +217,7 @@ class _Job:
     out: Counts
     engine: Choice
     since: float = 0.0
+    sets_theta: bool = False
     complete: NDArray[np.bool_] = field(init=False)
     fired: Counts = field(init=False)
 
@@ -239,6 +249,8 @@ class _Job:
         run, part, fired = self.engine.run, self.out[a:b], self.fired[a:b]
         low, high = (np.uint64(word) for word in self.root)  # always unsigned: numba types by the value's class
         run(self.times, theta, start, self.first + a, low, high, self.budget, control, part, report, when, fired)
+        if self.sets_theta:
+            self.thetas[a:b] = theta
         self._judge(report, float(when[0]))
         self.complete[a:b] = report[0] == kernels.FINISHED
 
@@ -263,9 +275,8 @@ class _Job:
         raise RunError(f"the propensity of reaction {name!r} is {value:g}", place=place, mend="mend its law")
 
 
-def _in_numpy(
+def _thinned(
     model: CompiledModel, times: Array, thetas: Array, starts: Counts, first: int, *rest: Any, **events: Any
 ) -> None:
     low, high, *others = rest
-    method = thinning.run if model.network.depends_on_time else lockstep.run
-    method(model, times, thetas, starts, first, (low, high), *others, **events)
+    thinning.run(model, times, thetas, starts, first, (low, high), *others, **events)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
 from kinetix.errors import UnsupportedFeature
+from kinetix.jumps import Jumps
 
-from . import kernels, lanes, lockstep, native, tabled
+from . import event_tables, kernels, lanes, lockstep, native, tabled
 from .lane_source import WIDTH
 from .pilot import Estimate, estimate
 
@@ -114,6 +115,26 @@ def _cheapest(task: Task, *, compiled: bool) -> Choice:
     return _own(task, compiled=compiled)
 
 
+def choose_with_events(task: Task, engine: Engine | Choice, jumps: Jumps, since: float) -> Choice:
+    """The same where events follow the firings: the table-driven kernel with events, or numpy.
+
+    numpy does it where it was asked for, where it is done first, or where a formula has no program.
+    """
+    plain = Choice(["numpy"], counted(partial(_in_numpy_with, task.model, jumps, since)), WIDE)
+    if isinstance(engine, Choice) or engine == "numpy" or not len(task.model.change) or not native.available():
+        return plain
+    try:
+        found = estimate(task.model, task.times, task.thetas, task.starts)
+        run = event_tables.event_kernel(jumps, since)
+    except UnsupportedFeature:
+        return plain
+    n, R, E = len(task.starts), len(task.model.change), len(task.model.network.events)
+    step = NUMPY_STEP * (1 + E) + min(n, WIDE) * (NUMPY_EVENT * (1 + E) + R * NUMPY_REACTION)
+    if engine == "auto" and -(-n // WIDE) * found.events * step < _start("event_kernel"):
+        return plain
+    return Choice(["tabled"], run, task.chunk(2 * found.events * TABLED_EVENT, 8))
+
+
 def _own(task: Task, *, compiled: bool) -> Choice:
     """The model's own scalar kernel, or numpy where its laws have no compiled form."""
     try:
@@ -129,7 +150,7 @@ def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float,
     R, n = len(task.model.change), len(task.starts)
     started = 0.0 if "numba" in sys.modules else IMPORT
     events = found.events * n / task.threads
-    offers = [(tabled_start() + events * TABLED_EVENT * (1 + R / 400), "tabled")]
+    offers = [(_start("table_kernel") + events * TABLED_EVENT * (1 + R / 400), "tabled")]
     if not compiled:
         step = NUMPY_STEP + min(n, WIDE) * (NUMPY_EVENT + R * NUMPY_REACTION)
         offers.append((-(-n // WIDE) * found.events * step * 1.5 + R * NUMPY_LAW, "numpy"))
@@ -141,9 +162,9 @@ def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float,
     return offers
 
 
-def tabled_start() -> float:
-    """Seconds until the table-driven kernel can run here."""
-    loaded = sys.modules.get(f"{__package__}.table_kernel")
+def _start(kernel: str) -> float:
+    """Seconds until a kernel for all models can run here."""
+    loaded = sys.modules.get(f"{__package__}.{kernel}")
     return 0.0 if loaded is not None and loaded.run.made else START_TABLED
 
 
@@ -214,3 +235,19 @@ def _in_numpy(
     lockstep.run(model, times, thetas, starts, first, (low, high), *others)
     if others[3][0] == kernels.FINISHED:
         fired[:] = UNCOUNTED
+
+
+def _in_numpy_with(  # noqa: PLR0913, PLR0917 - the arguments of every kernel, and events
+    model: CompiledModel,
+    jumps: Jumps,
+    since: float,
+    times: Array,
+    thetas: Array,
+    starts: Counts,
+    first: int,
+    low: int,
+    high: int,
+    *rest: Any,
+) -> None:
+    events: dict[str, Any] = {"jumps": jumps, "since": since}
+    lockstep.run(model, times, thetas, starts, first, (low, high), *rest, **events)

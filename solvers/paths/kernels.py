@@ -30,7 +30,7 @@ from . import streams
 
 Kernel = Callable[..., None]
 
-FINISHED, BUDGET, BAD_PROPENSITY, NEGATIVE_COUNT, STOPPED = range(5)
+FINISHED, BUDGET, BAD_PROPENSITY, NEGATIVE_COUNT, STOPPED, EVENT_FAILED = range(6)
 """How a call of a kernel ended (`report[0]`)."""
 
 BLOCK = 4

@@ -43,6 +43,7 @@ FUNCTIONS: dict[Any, str] = {
     abs: "llvm.fabs.f64",
     np.floor: "llvm.floor.f64",
     np.ceil: "llvm.ceil.f64",
+    np.rint: "llvm.rint.f64",
     math.tan: "tan",
     np.arcsin: "asin",
     np.arccos: "acos",

@@ -227,6 +227,8 @@ class Expressions:
                 least = self._selected(better, other, least)
             return least
         (value,) = given
+        if function is np.isnan:
+            return self.compared(value, ast.NotEq(), value)
         if function is float:
             return self.cast(value, REAL)
         if function in (int, np.int64) and value.kind == REAL:

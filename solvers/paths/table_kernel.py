@@ -18,7 +18,7 @@ from .pointers import called, get, part, pointer, put, shift
 from .stack_machine import evaluate
 from .streams import UNIT
 
-FINISHED, BUDGET, BAD_PROPENSITY, NEGATIVE_COUNT, STOPPED = range(5)
+FINISHED, BUDGET, BAD_PROPENSITY, NEGATIVE_COUNT, STOPPED, EVENT_FAILED = range(6)
 EMPTY = -1
 PATH, OUTPUT, EVENTS, CODE, CHOSEN = range(5)
 LANES_AT_ONCE = 4
@@ -166,6 +166,17 @@ def bad(w: Any, f: Any) -> Any:
 
 
 @called
+def weigh(w: Any, f: Any, k: Any) -> None:
+    """Every propensity of a lane, from its theta and counts."""
+    for r in range(w.R):
+        rate = evaluate(w.program, get(w.rates, r), get(w.rates, r + 1), shift(f, w.x), shift(f, w.p), w.stack)
+        put(f, w.rate + r, rate)
+        put(f, place(w, r), propensity(w, f, r))
+        put(k, CODE, get(k, CODE) if 0.0 <= get(f, place(w, r)) < INFINITY else BAD_PROPENSITY)
+    add_up(w, f)
+
+
+@called
 def fill(w: Any, f: Any, k: Any, start: Any, theta: Any) -> None:
     """A new trajectory in a lane."""
     put(k, OUTPUT, 0)
@@ -179,12 +190,7 @@ def fill(w: Any, f: Any, k: Any, start: Any, theta: Any) -> None:
         put(f, w.p + j, get(theta, j))
     for r in range(64 * w.A):
         put(f, r, 0.0)
-    for r in range(w.R):
-        rate = evaluate(w.program, get(w.rates, r), get(w.rates, r + 1), shift(f, w.x), shift(f, w.p), w.stack)
-        put(f, w.rate + r, rate)
-        put(f, place(w, r), propensity(w, f, r))
-        put(k, CODE, get(k, CODE) if 0.0 <= get(f, place(w, r)) < INFINITY else BAD_PROPENSITY)
-    add_up(w, f)
+    weigh(w, f, k)
 
 
 @called

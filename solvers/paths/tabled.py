@@ -9,7 +9,7 @@ sums of sums: A. Slepoy et al., J. Chem. Phys. 128 (2008) 205101, doi:10.1063/1.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -120,7 +120,7 @@ def _tables(model: CompiledModel) -> Tables:
     rates = [program(law.coefficient, places) for law in laws]
     general = [program(law.rest, places) if law.factors is None else [] for law in laws]
     programs = [*rates, *general]
-    starts = _starts(programs)
+    starts = starts_of(programs)
     touched = network.dependencies()
     moved = [np.nonzero(row)[0].tolist() for row in model.change]
     columns = BLOCK * max(1, -(-len(laws) // BLOCK**2))
@@ -134,10 +134,10 @@ def _tables(model: CompiledModel) -> Tables:
         rates=starts[: len(laws) + 1],
         laws=starts[len(laws) :],
         depth=max([1, *(depth(rows) for rows in programs)]),
-        changes=_starts(moved),
+        changes=starts_of(moved),
         changed=np.array([s for group in moved for s in group], dtype=np.int64),
         change=np.array([model.change[r, s] for r, group in enumerate(moved) for s in group], dtype=np.float64),
-        touches=_starts(touched),
+        touches=starts_of(touched),
         touched=np.array(
             [(r, (r % BLOCK) * columns + r // BLOCK) for group in touched for r in group], dtype=np.int64
         ).ravel(),
@@ -156,5 +156,6 @@ def _factors(laws: list[Law]) -> tuple[Integers, Array]:
     return species.ravel(), lines.ravel()
 
 
-def _starts(groups: Sequence[Sequence[object]]) -> Integers:
+def starts_of(groups: Sequence[Collection[object]]) -> Integers:
+    """Where each list begins among the entries of all, and where the last one ends."""
     return np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)
