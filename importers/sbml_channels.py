@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import sympy
 
+from kinetix.errors import UnsupportedFeature
 from kinetix.expressions import symbol
 from kinetix.findings import Finding
 from kinetix.import_report import SPLIT
@@ -110,7 +111,7 @@ def _split(written: Written, splitter: Splitter) -> tuple[sympy.Expr, sympy.Expr
 
 
 def _with_falling_powers(reaction: Reaction) -> tuple[Reaction, Finding | None]:
-    law = falling_law(reaction.propensity, reaction.reactants)
+    law = falling_law(reaction.propensity, reaction.reactants, f"reaction {reaction.name!r}")
     if law == reaction.propensity:
         return reaction, None
     reason = f"the power law {reaction.propensity} is read as {law}: distinct molecules meet"
@@ -118,7 +119,11 @@ def _with_falling_powers(reaction: Reaction) -> tuple[Reaction, Finding | None]:
     return Reaction(reaction.name, reaction.reactants, reaction.products, law, law=reaction.propensity), finding
 
 
-def falling_law(law: sympy.Expr, reactants: Stoichiometry) -> sympy.Expr:
+MOST_PAIRED = 100
+"""Molecules that may meet in one firing for its power law to be read as distinct ones."""
+
+
+def falling_law(law: sympy.Expr, reactants: Stoichiometry, place: str | None = None) -> sympy.Expr:
     """The law with X**m as X*(X - 1)*... for each X of which m >= 2 are consumed.
 
     Only a bare power counts: each term must be X**m times what does not contain X.
@@ -127,6 +132,9 @@ def falling_law(law: sympy.Expr, reactants: Stoichiometry) -> sympy.Expr:
         x = symbol(name)
         terms = [term.as_independent(x, as_Add=False) for term in sympy.Add.make_args(law)]
         if all(power == x**needed for _, power in terms):
+            if needed > MOST_PAIRED:
+                reason = f"the power law {law} of {needed} {name} has too many factors when distinct molecules meet"
+                raise UnsupportedFeature(reason, place=place, mend="load with law='verbatim'")
             law = sympy.Add(*(rest * sympy.ff(x, needed) for rest, _ in terms))
     return law
 

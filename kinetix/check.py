@@ -19,6 +19,9 @@ from .findings import Finding, Findings, Severity
 from .network import Reaction, ReactionNetwork, require_known
 from .reversible import Splitter
 
+FEW = 16
+"""Counts below what a reaction consumes that are tried one by one; of more, only the last."""
+
 
 def check(network: ReactionNetwork, *, solver: str | None = None) -> Findings:
     """Every finding about the network, for stochastic solvers in general unless `solver` names one."""
@@ -59,7 +62,7 @@ def _law(network: ReactionNetwork, reaction: Reaction) -> Iterator[Finding]:
             mend = f"use {name}*({name} - 1) for distinct pairs"
             yield Finding("KX102", "warning", reaction.name, f"consumes {needed} {name} at a power law: {law}", mend)
     for name, needed in whole.items():
-        for have in range(needed):
+        for have in sorted({*range(min(needed, FEW)), needed - 1}):
             without = _with(law, {symbol(name): sympy.Integer(have)})
             if without is not None and _can_be_positive(without, network):
                 reason = f"can fire with {have} {name}, but consumes {needed}: {law}"

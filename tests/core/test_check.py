@@ -82,3 +82,9 @@ def test_a_one_way_law_that_is_a_net_rate_is_reported_for_every_network() -> Non
 
 def network_codes(text: str) -> set[str]:
     return {finding.code for finding in kx.parse(text).check()}
+
+
+def test_a_reaction_that_takes_very_many_is_judged_at_once() -> None:
+    """Found by fuzzing: every count below 9e15 was tried."""
+    model = network(Reaction("all", {"X": 9_007_199_254_740_992}, {}, mass_action("k", {"X": 1})))
+    assert "KX108" in model.check().codes
