@@ -53,7 +53,9 @@ class Native:
         entry = self.made.get(kinds)
         if entry is None:
             with _LOCK:
-                entry = self.made.setdefault(kinds, machine_code(self.text(kinds)))
+                entry = self.made.get(kinds)
+                if entry is None:
+                    entry = self.made[kinds] = machine_code(self.text(kinds))
         row = np.zeros(len(slots), dtype=np.uint64)
         whole, real = row.view(np.int64), row.view(np.float64)
         for i, value in enumerate(slots):

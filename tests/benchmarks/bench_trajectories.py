@@ -95,6 +95,42 @@ def workload(network, end, batch):
     return {"species": start, "reactions": reactions, "end": end, "batch": batch, "sbml": sbml}
 
 
+FIRST = {
+    "toggle_switch": (ROOT / "examples" / "models" / "toggle_switch.xml", 2000.0),
+    "autoregulation": (ROOT / "examples" / "models" / "autoregulation.xml", 5000.0),
+    "BIOMD0000000035": (ROOT / "tests" / "data" / "biomodels" / "BIOMD0000000035.xml", 200.0),
+}
+FIRST_CODE = """
+import sys, time
+import kinetix as kx
+solver = kx.SSA(paths=1, max_events=10**9)
+answer = kx.solve(kx.load(sys.argv[1]), [float(sys.argv[2])], solver=solver, seed=1)
+print(time.process_time(), answer.meta["engine"], answer.meta["events"])
+"""
+
+
+def first_trajectory(path, end):
+    """CPU seconds of new processes, first with no kernel on disk and then with them; the engine and its events."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = {**os.environ, "KINETIX_CACHE": folder, "NUMBA_CACHE_DIR": folder}
+        command = [sys.executable, "-c", FIRST_CODE, str(path), str(end)]
+        runs = [
+            subprocess.run(command, capture_output=True, text=True, check=True, env=place).stdout.split()
+            for _ in range(2)
+        ]
+    return [float(run[0]) for run in runs], " ".join(runs[0][1:-1]), runs[0][-1]
+
+
+def cold(rounds):
+    """Print the table of first trajectories."""
+    print("CPU seconds of a new process, imports and SBML included, to one trajectory; medians.\n")
+    print("| model | events | engine | no kernel on disk | kernels on disk |\n|---|---|---|---|---|")
+    for name, (path, end) in FIRST.items():
+        found = [first_trajectory(path, end) for _ in range(rounds)]
+        none, warm = (statistics.median(times[k] for times, _, _ in found) for k in range(2))
+        print(f"| {name} | {found[0][2]} | {found[0][1]} | {none:.2f} | {warm:.2f} |", flush=True)
+
+
 class Engine:
     """An engine on a model: `measure` gives events per CPU second."""
 
@@ -165,8 +201,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one measurement of a peer")
     parser.add_argument("--only", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("--cold", action="store_true", help="the first trajectory of new processes instead")
     given = parser.parse_args()
     print(f"{dt.datetime.now(dt.UTC).date().isoformat()}, {machine()}, Python {platform.python_version()}; ", end="")
+    if given.cold:
+        return cold(given.rounds)
     print("million events per CPU second on one core, medians of alternating runs.\n")
     columns = [*ENGINES, *(PEERS if given.peers else ()), *(["best / best peer"] if given.peers else [])]
     print("| workload |", " | ".join(columns), "|\n|---|" + "---|" * len(columns))
@@ -177,6 +216,7 @@ def main():
             best = max((found[p] for p in PEERS if p in found), default=float("nan"))
             cells.append(f"{max(found[e] for e in ENGINES if e in found) / best:.1f}")
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
+    return None
 
 
 def machine():

@@ -86,7 +86,7 @@ def random_events(seed):
 def single(model, engine, i):
     """Trajectory i alone, or the words of its end."""
     compiled = compile_network(model)
-    settings = {"rng": np.random.default_rng(7), "engine": engine, "first": i, "max_events": 20_000}
+    settings = {"rng": np.random.default_rng(7), "engine": engine, "first": i, "max_events": 2_000}
     try:
         return simulate(compiled, TIMES, compiled.theta[None], compiled.initial[None], **settings).tolist()
     except RunError as error:
@@ -97,7 +97,7 @@ def single(model, engine, i):
 def test_random_events_do_the_same_in_compiled_code(seed):
     """Mutants seen to fail: priorities ignored; values of the turn for those of the trigger; nothing dropped."""
     model = network(*random_events(seed))
-    plain, compiled = both(model, max_events=20_000)
+    plain, compiled = both(model, max_events=2_000)
     if isinstance(plain, str) or isinstance(compiled, str):  # which trajectory stops first is not the same
         assert isinstance(plain, str)
         assert isinstance(compiled, str)
@@ -108,7 +108,7 @@ def test_random_events_do_the_same_in_compiled_code(seed):
 
 
 def test_most_random_models_run_to_the_end():
-    ends = [both(network(*random_events(seed)), max_events=20_000)[0] for seed in range(60)]
+    ends = [both(network(*random_events(seed)), max_events=2_000)[0] for seed in range(60)]
     assert sum(not isinstance(end, str) for end in ends) > 30
 
 

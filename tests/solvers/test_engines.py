@@ -439,8 +439,8 @@ def test_pilots_predict_the_events():
 
 
 @pytest.mark.slow
-def test_a_first_trajectory_comes_soon():
-    """In a new process, of an SBML model: at most 1.4 s of CPU with a warm cache of kernels."""
+def test_a_first_trajectory_comes_soon(tmp_path):
+    """In a new process, of an SBML model: at most 3.0 s of CPU with no kernel on disk, 1.4 s with them."""
     model = exact.ROOT / "examples" / "models" / "toggle_switch.xml"
     code = f"""
 import time
@@ -448,8 +448,12 @@ import kinetix as kx
 kx.solve(kx.load({str(model)!r}), [2000.0], solver=kx.SSA(paths=1), seed=1)
 print(time.process_time())
 """
+    place = {**os.environ, "KINETIX_CACHE": str(tmp_path)}
     spent = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        float(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=place).stdout
+        )
         for _ in range(4)
     ]
+    assert spent[0] < 3.0
     assert min(spent[1:]) < 1.4
