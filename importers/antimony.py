@@ -10,8 +10,6 @@ doi:10.1093/bioinformatics/btp401.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from unicodedata import category
@@ -20,13 +18,10 @@ from kinetix.errors import KinetixError, ModelError, SettingError, UnsupportedFe
 from kinetix.network import ReactionNetwork
 
 from .guard import MAX_BYTES, scan
+from .library_process import MEGABYTES, SECONDS, GaveUpError, ask
 
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 100
-SECONDS = 2
-"""Processor time that the library may take; models of some hundred reactions take a tenth of it."""
-MEGABYTES = 512
-"""Address space that the library's process may take."""
 
 _IMPORT = re.compile(r'\bimport\b(?:\s|/\*.*?\*/)*"', re.DOTALL)
 _ASIDE = re.compile(r'```.*?```|//[^\n]*|#[^\n]*|/\*.*?\*/|"[^"\n]*"', re.DOTALL)
@@ -55,16 +50,12 @@ def to_sbml(text: str) -> str:
     if find_spec("antimony") is None:
         mend = 'install it: pip install "kinetix-cme[antimony]"'
         raise SettingError("reading all of Antimony needs the package antimony", place="format", mend=mend)
-    command = [sys.executable, "-I", str(Path(__file__).with_name("antimony_child.py")), str(SECONDS), str(MEGABYTES)]
     try:
-        run = subprocess.run(command, input=text.encode(), capture_output=True, timeout=10 * SECONDS, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
+        done, answer = ask("antimony", text)
+    except GaveUpError:
         raise _too_much() from None
-    answer = run.stdout.decode("utf-8", "replace")
-    if run.returncode == 1 and answer:
+    if not done:
         raise _refused(answer)
-    if run.returncode != 0 or not answer:
-        raise _too_much()
     return answer
 
 

@@ -13,6 +13,7 @@ import libsbml
 
 from kinetix.errors import ModelError, UnsupportedFeature
 
+from .library_process import GaveUpError, ask
 from .sbml_walk import reader_of
 
 MAX_TAGS = 30_000
@@ -31,13 +32,15 @@ def flattened(document: Any) -> str:
     _Sizes(definitions).require_bounded(document.getModel())
     for model in (document.getModel(), *definitions.values()):
         reader_of(model)  # libsbml computes with the formulas as it flattens
-    document.getErrorLog().clearLog()
-    properties = libsbml.ConversionProperties()
-    for key, value in (("flatten comp", True), ("performValidation", True), ("leavePorts", False)):
-        properties.addOption(key, value)
-    if document.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
-        raise ModelError(f"the submodels cannot be put together: {_first_error(document)}", place="package 'comp'")
-    return str(libsbml.writeSBMLToString(document))
+    try:
+        done, answer = ask("flatten", str(libsbml.writeSBMLToString(document)))
+    except GaveUpError:
+        reason = "libsbml cannot put the submodels together"
+        raise UnsupportedFeature(reason, place="package 'comp'", mend="flatten the model first") from None
+    if not done:
+        told = " ".join(answer.split())[:300]
+        raise ModelError(f"the submodels cannot be put together: {told}", place="package 'comp'")
+    return answer
 
 
 class _Sizes:
@@ -74,9 +77,3 @@ class _Sizes:
             reason = f"refers to the model {submodel.getModelRef()!r}, which is not in the file"
             raise ModelError(reason, place=f"submodel {submodel.getId()!r}")
         return self.definitions[submodel.getModelRef()]
-
-
-def _first_error(document: Any) -> str:
-    faults = [document.getError(i) for i in range(document.getNumErrors())]
-    told = [f.getMessage() for f in faults if f.getSeverity() >= libsbml.LIBSBML_SEV_ERROR] or ["no reason given"]
-    return " ".join(told[0].split())[:300]

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import kinetix as kx
+from tests.exact import ROOT
 from tests.importers.small_sbml import (
     NAMESPACES,
     compartment,
@@ -137,3 +138,11 @@ def test_refused_by_name_before_it_grows(text: str, line: str) -> None:
 def test_what_was_flattened_runs() -> None:
     network = load(document(TWO, definition("d")))
     assert abs(kx.solve(network, [1.0], solver="fsp").mean("A__X")[0] - 10 * 2.718281828459045**-2) < 1e-6
+
+
+def test_what_crashes_libsbml_is_one_line() -> None:
+    """Found by fuzzing: an element of the mathematics that is none ended the process."""
+    text = (ROOT / "tests" / "data" / "semantic" / "01142" / "01142-sbml-l3v2.xml").read_text()
+    broken = text.replace("<math ", "<initialAssignment ", 1).replace("</math>", "</initialAssignment>", 1)
+    assert broken != text
+    assert refusal(broken)
