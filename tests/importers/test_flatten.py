@@ -143,6 +143,5 @@ def test_what_was_flattened_runs() -> None:
 def test_what_crashes_libsbml_is_one_line() -> None:
     """Found by fuzzing: an element of the mathematics that is none ended the process."""
     text = (ROOT / "tests" / "data" / "semantic" / "01142" / "01142-sbml-l3v2.xml").read_text()
-    broken = text.replace("<math ", "<initialAssignment ", 1).replace("</math>", "</initialAssignment>", 1)
-    assert broken != text
-    assert refusal(broken)
+    broken = text.replace("<math ", "<initialAssignment ").replace("</math>", "</initialAssignment>")
+    assert "libsbml cannot put the submodels together" in refusal(broken)
