@@ -19,6 +19,7 @@ from kinetix.errors import RunError
 from kinetix.propensity import ArrayFunction, array_function
 from kinetix.space import StateSpace
 
+from .flat import Flat
 from .terms import Terms
 
 Array = NDArray[np.float64]
@@ -57,6 +58,12 @@ class Rates:
         for r in self.grid.moving:
             total += self.each[r]
         return total.reshape(-1)
+
+    def let_go(self) -> Array:
+        """The outflow, to be written over."""
+        found = self.outflow
+        del self.__dict__["outflow"]
+        return found
 
     def stopped(self, where: Mask) -> Rates:
         """The same with nothing leaving the states at `where` [N]."""
@@ -216,10 +223,13 @@ class Grid:
         fits = [k for k in range(len(shape)) if ROW[0] <= prod(shape[k:]) <= ROW[1]]
         return fits[0] if fits else len(shape) - 1
 
-    def terms(self, rates: Rates, rate: float) -> Terms:
-        """The matrix I + Q / rate of the propensities; `rate` at least the largest outflow."""
+    def terms(self, rates: Rates, rate: float, *, keep: bool = True) -> Terms:
+        """The matrix I + Q / rate of the propensities; `rate` at least the largest outflow, which is let go or kept."""
         scale = 1.0 / rate if rate > 0 else 0.0
-        stay = 1.0 - rates.outflow * scale
+        stay = rates.outflow * -scale if keep else rates.let_go()
+        if not keep:
+            stay *= -scale
+        stay += 1.0
         if rates.table is not None:
             return self.flat.terms(rates.table, stay, scale)
         return self._built(rates.each, stay, scale)
@@ -232,7 +242,8 @@ class Grid:
         return self._built(slopes, outflow.reshape(-1) * -scale, scale)
 
     def _built(self, each: list[Array], stay: Array, scale: float) -> Terms:
-        builder = _Builder(self.space.size, prod(self.space.shape[self.split :]), self.order)
+        bands = max(self.space.shape[: self.split], default=1)
+        builder = _Builder(self.space.size, prod(self.space.shape[self.split :]), self.order, bands)
         for r in self.moving:
             if each[r].any():
                 self._add(builder, r, each[r])
@@ -265,54 +276,6 @@ class Grid:
         builder.product(gain.reshape(-1), factor.reshape(-1), step, back)
 
 
-@dataclass(frozen=True, eq=False)
-class Flat:
-    """What the terms of a small window share: one term a step, with a factor at every position.
-
-    `inside` [R, N] is 1 where a reaction stays in the window, `term` [R] the term of each reaction.
-    """
-
-    inside: Array
-    below: Counts
-    term: list[int]
-    base: Counts
-    step: Counts
-    pad: int
-
-    @cached_property
-    def even(self) -> tuple[Counts, Counts]:
-        """Terms [R] of the reactions and flat steps of the terms, made 2 or an even number >= 4 by idle ones."""
-        count = len(self.step)
-        wanted = max(2 if count <= 2 else 4, count + count % 2)
-        return np.array(self.term, dtype=np.int64), np.append(self.step, np.zeros(wanted - count, dtype=np.int64))
-
-    @classmethod
-    def of(cls, grid: Grid) -> Flat:
-        """For one window."""
-        R, N, shape = len(grid.steps), grid.space.size, grid.space.shape
-        inside, below = np.zeros((R, *shape)), np.zeros((R, *shape), dtype=np.bool_)
-        for r, (block, short) in enumerate(zip(grid.staying, grid.below, strict=True)):
-            inside[r][block] = 1.0
-            if short is not None:
-                below[r] = short if grid.missing is None else short & ~grid.missing
-        step, term = np.unique(grid.steps, return_inverse=True)
-        pad = int(np.abs(step).max(initial=0))
-        base = np.arange(len(step), dtype=np.int64) * (N + 2 * pad) + pad - step
-        return cls(inside.reshape(R, N), np.flatnonzero(below), term.tolist(), base, step, pad)
-
-    def terms(self, table: Array, stay: Array, scale: float) -> Terms:
-        """The terms of propensities [R, N]."""
-        count, size, none = len(self.step), table.shape[1], np.zeros(0, dtype=np.int64)
-        pool = np.zeros((count, size + 2 * self.pad))
-        for term, row in zip(self.term, table * self.inside, strict=True):
-            pool[term, self.pad : self.pad + size] += row
-        gains, zeros = np.full((count, 1), scale), np.zeros(count, dtype=np.int64)
-        one, flows = np.zeros(1, dtype=np.int64), np.zeros(0)
-        return Terms(
-            stay, gains, pool.reshape(-1), self.base, zeros, zeros, self.step, size, self.pad, 0, one, none, none, flows
-        )
-
-
 def _factors(rate: Array, k: int) -> tuple[Array, Array] | None:
     """The factors of a rate over the first k axes and the others, or None when it is no such product."""
     outer, inner = rate.shape[:k], rate.shape[k:]
@@ -331,6 +294,7 @@ class _Builder:
     size: int
     inner: int
     order: Counts
+    bands: int
     gains: list[Array] = field(default_factory=list)
     tables: list[Array] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
@@ -371,12 +335,11 @@ class _Builder:
             base[r] = at + margin - reach + (back[r] * n if whole else 0)
             stride[r] = n if whole else 0
             at += len(table) + 2 * margin
+        rows = self.order, self.bands
         gains = np.array(self.gains).reshape(count, self.size // n) * scale
         factors, pad = np.concatenate([*pool, np.zeros(0)]), int(np.abs(step).max(initial=0))
         none = np.zeros(0, dtype=np.int64)
-        return Terms(
-            stay, gains, factors, base, stride, back, step, n, pad, sum(plain), self.order, none, none, np.zeros(0)
-        )
+        return Terms(stay, gains, factors, base, stride, back, step, n, pad, sum(plain), *rows, none, none, np.zeros(0))
 
 
 # kept windows ----------------------------------------------------------------------------------

@@ -75,8 +75,9 @@ def integrate(  # noqa: PLR0913 - all but four are optional
     so does a stretch that would need more than `most` products in all.
     """
     flag = np.zeros(1, dtype=np.int64) if control is None else control
-    flow = Flow(np.zeros((len(times), len(start))), np.zeros(len(times)), np.zeros(len(start)))
-    _Run(terms, rate, times, lost_at_most, tolerance, flag, flow, most).go(start, positive=positive)
+    sums = np.zeros((len(times) + 1, len(start)))
+    flow = Flow(sums[:-1], np.zeros(len(times)), sums[-1])
+    _Run(terms, rate, times, lost_at_most, tolerance, flag, flow, sums, most).go(start, positive=positive)
     return flow
 
 
@@ -91,6 +92,7 @@ class _Run:
     tolerance: float
     control: Counts
     flow: Flow
+    sums: Array
     most: float
     now: float = 0.0
     done: int = 0
@@ -163,12 +165,14 @@ class _Run:
         schedule = Schedule.of(self.rate, moments)
         limit = self.lost_at_most - (whole - float(law.sum()))
         still = 0.5 * self.tolerance if length >= left else 0.0
-        swept = sweep(self.terms, law, schedule, lost_at_most=limit, still=still, control=self.control)
+        room = self.sums if self.now == 0 and len(moments) == len(outputs) == len(self.times) else None
+        swept = sweep(self.terms, law, schedule, lost_at_most=limit, still=still, control=self.control, room=room)
         self.flow.products["uniformisation"] += swept.products
         added = schedule.error + swept.drift + rounding(schedule.products, self.terms.additions)
-        self.flow.laws[self.done : self.done + len(outputs)] = swept.laws[: len(outputs)]
+        if room is None:
+            self.flow.laws[self.done : self.done + len(outputs)] = swept.laws[: len(outputs)]
+            self.flow.occupancy += swept.occupancy
         self.flow.error[self.done : self.done + len(outputs)] = self.error + added
-        self.flow.occupancy += swept.occupancy
         self.flow.stopped |= swept.stopped
         self.done, self.now, self.error = self.done + len(outputs), end, self.error + added
         return swept.laws[-1], swept.drift

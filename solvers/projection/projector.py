@@ -156,7 +156,7 @@ class Projector:
     def _integrate(self, rates: Rates, start: Array, flag: Flag, *, lost_at_most: float) -> Flow:
         """The laws at all times, and a bound on the error of the integration."""
         rate, compact = float(rates.outflow.max(initial=0.0)), can_sweep(rates)
-        terms = None if compact else rates.grid.terms(rates, rate)
+        terms = None if compact else rates.grid.terms(rates, rate, keep=False)
         additions = 1 + len(rates.grid.flat.step) if terms is None else terms.additions
         tau, tolerance, size = rate * float(self.times[-1]), 0.05 * self.leak, len(start)
         positive = self.positive or bool(rates.broken) or tau * size * additions < TRIFLE
@@ -164,7 +164,7 @@ class Projector:
         if positive and compact:
             flow = swept(rates, rate, start, self.times, lost_at_most=lost_at_most, tolerance=tolerance, control=flag)
         else:
-            terms, most = terms or rates.grid.terms(rates, rate), self.max_work / (size * additions)
+            terms, most = terms or rates.grid.terms(rates, rate, keep=False), self.max_work / (size * additions)
             flow = integrate(
                 terms,
                 rate,

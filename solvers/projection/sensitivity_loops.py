@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from .sweeps import TINY, _inlined, _jit, add_scaled, fill, select
+from .rows import TINY, add_scaled, fill, inlined, jit, select
 
 
-@_inlined
+@inlined
 def calm(w: Any) -> None:
     """W = 0 where it is nearer to 0 than TINY."""
     for i in range(w.shape[0]):
         w[i] = w[i] if abs(w[i]) >= TINY else 0.0
 
 
-@_jit
+@jit
 def tangent(start: Any, t: Any, d: Any, values: Any, firsts: Any, lengths: Any, laws: Any, slopes: Any) -> None:
     """Fill `laws` and `slopes` [T, N]: `t` are the terms of I + Q / rate, `d` those of its derivative."""
     N, n = start.shape[0], t.inner

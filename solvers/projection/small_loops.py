@@ -10,45 +10,46 @@ from typing import Any
 
 import numpy as np
 
-from .sweeps import LOOK, _inlined, _jit, add_rest, add_scaled, poisson, settle
+from .rows import add_scaled, inlined, jit, settle
+from .sweeps import LOOK, add_rest, poisson
 from .uniformisation import LEFT_TAIL, RIGHT_TAIL
 
 
-@_inlined
+@inlined
 def head_two(w: Any, s: Any, c: Any, f: Any, v: Any, f1: Any, v1: Any) -> None:
     """W = s * c and two terms."""
     for i in range(w.shape[0]):
         w[i] = s[i] * c[i] + (f[i] * v[i] + f1[i] * v1[i])
 
 
-@_inlined
+@inlined
 def head_four(w: Any, s: Any, c: Any, f: Any, v: Any, f1: Any, v1: Any, f2: Any, v2: Any, f3: Any, v3: Any) -> None:  # noqa: PLR0913, PLR0917
     """W = s * c and four terms."""
     for i in range(w.shape[0]):
         w[i] = s[i] * c[i] + ((f[i] * v[i] + f1[i] * v1[i]) + (f2[i] * v2[i] + f3[i] * v3[i]))
 
 
-@_inlined
+@inlined
 def more_two(w: Any, f: Any, v: Any, f1: Any, v1: Any) -> None:
     """W += two terms."""
     for i in range(w.shape[0]):
         w[i] += f[i] * v[i] + f1[i] * v1[i]
 
 
-@_inlined
+@inlined
 def brought(v: Any, pad: int, step: int) -> Any:
     """The stretch of a padded vector that a step brings to the window."""
     return v[pad - step : v.shape[0] - pad - step]
 
 
-@_inlined
+@inlined
 def more(w: Any, v: Any, pad: int, factors: Any, steps: Any) -> None:
     """W += the terms from the fifth on."""
     for k in range(4, steps.shape[0], 2):
         more_two(w, factors[k], brought(v, pad, steps[k]), factors[k + 1], brought(v, pad, steps[k + 1]))
 
 
-@_inlined
+@inlined
 def weigh(sums: Any, c: Any, j: int, t: Any, beyond: float) -> float:
     """Add the law c after j products to all sums that have a weight for it; what is left of `beyond`."""
     for k in range(t[1].shape[0]):
@@ -61,7 +62,7 @@ def weigh(sums: Any, c: Any, j: int, t: Any, beyond: float) -> float:
     return beyond
 
 
-@_inlined
+@inlined
 def looked(  # noqa: PLR0913, PLR0917
     w: Any, c: Any, j: int, last: int, lost: float, lost_at_most: float, still: float, control: Any, end: Any
 ) -> bool:
@@ -78,7 +79,7 @@ def looked(  # noqa: PLR0913, PLR0917
     return False
 
 
-@_jit
+@jit
 def weights_of(rate: float, times: Any) -> Any:
     """Poisson weights of all times in one array, their first numbers, lengths and places; the worst error."""
     T = times.shape[0]
@@ -97,7 +98,7 @@ def weights_of(rate: float, times: Any) -> Any:
     return (values[:at], firsts, lengths, places), worst
 
 
-@_jit
+@jit
 def sweep(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     factors: Any,
     stay: Any,
@@ -152,7 +153,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
                 return
 
 
-@_jit
+@jit
 def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     table: Any,
     inside: Any,

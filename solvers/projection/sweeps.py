@@ -1,215 +1,86 @@
 """The sweep of uniformisation in numba: compiled once for all models and windows.
 
-Vectors are handed to small loops as slices that start at 0: the compiler then needs no check for
-negative indices and uses the machine's vector instructions. Rows that no probability has reached
-are passed over.
+Rows (see `rows`) that no probability has reached are passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .rows import add_scaled, fill, inlined, jit, select, settle
 
 LOOK = 64
 """Products between two looks at the mass that is left and at whether the law still changes (a multiple of 4)."""
 
-TINY = 1e-290
-"""Probabilities below this are set to 0: numbers near the smallest double slow the machine down."""
+DEEPEST, CACHED, LEAST = 8, 44_000, 1_500
+"""The most products in one pass (a divisor of LOOK), states that stay in the cache, and the least of a block."""
 
-SUMS = {"contract", "reassoc", "nsz"}
-"""What the compiler may do to sums: add in any order, in one step with the multiplication."""
-
-
-def _jit(function: Callable[..., Any]) -> Any:
-    try:
-        return njit(nogil=True, cache=True, fastmath=SUMS)(function)
-    except RuntimeError:  # no folder to keep the compiled code in
-        return njit(nogil=True, fastmath=SUMS)(function)
+SHARED = 200_000
+"""States up to which whole vectors stay in the last cache, so that passes of many products gain nothing."""
 
 
-def _inlined(function: Callable[..., Any]) -> Any:
-    """A small loop that becomes part of its caller, which then knows that its arrays do not overlap."""
-    return njit(nogil=True, fastmath=SUMS, forceinline=True)(function)
+@jit
+def lag(t: Any) -> int:
+    """The largest distance between bands of which one feeds the other."""
+    rows, far = t.order.shape[0], 0
+    size, band = rows // t.bands, np.empty(rows, np.int64)
+    for place in range(rows):
+        band[t.order[place]] = place // size
+    for r in range(t.step.shape[0]):
+        for row in range(max(t.back[r], 0), min(rows, rows + t.back[r])):
+            if t.gains[r, row - t.back[r]] != 0.0:
+                far = max(far, abs(band[row] - band[row - t.back[r]]))
+    return far
 
 
-@_inlined
-def add_scaled(total: Any, factor: float, v: Any) -> None:
-    """Total += factor * v."""
-    for i in range(total.shape[0]):
-        total[i] += factor * v[i]
+@jit
+def plan(t: Any) -> tuple[int, int, int]:
+    """Products made in one pass, rows of a block, and by how many blocks each product follows the one before.
 
-
-@_inlined
-def multiply(w: Any, a: Any, v: Any) -> None:
-    """W = a * v, entry by entry."""
-    for i in range(w.shape[0]):
-        w[i] = a[i] * v[i]
-
-
-@_inlined
-def add_one(w: Any, g: float, f: Any, v: Any) -> None:
-    """W += g * f * v, entry by entry."""
-    for i in range(w.shape[0]):
-        w[i] += g * f[i] * v[i]
-
-
-@_inlined
-def add_two(w: Any, g: float, f: Any, v: Any, g1: float, f1: Any, v1: Any) -> None:
-    """Two terms at once."""
-    for i in range(w.shape[0]):
-        w[i] += g * f[i] * v[i] + g1 * f1[i] * v1[i]
-
-
-@_inlined
-def add_four(  # noqa: PLR0913, PLR0917 - four terms of three
-    w: Any,
-    g: float,
-    f: Any,
-    v: Any,
-    g1: float,
-    f1: Any,
-    v1: Any,
-    g2: float,
-    f2: Any,
-    v2: Any,
-    g3: float,
-    f3: Any,
-    v3: Any,
-) -> None:
-    """Four terms at once."""
-    for i in range(w.shape[0]):
-        w[i] += (g * f[i] * v[i] + g1 * f1[i] * v1[i]) + (g2 * f2[i] * v2[i] + g3 * f3[i] * v3[i])
-
-
-@_inlined
-def add_plain(w: Any, g: float, v: Any, g1: float, v1: Any, g2: float, v2: Any, g3: float, v3: Any) -> None:  # noqa: PLR0913, PLR0917
-    """Four terms that are the same all along the row."""
-    for i in range(w.shape[0]):
-        w[i] += (g * v[i] + g1 * v1[i]) + (g2 * v2[i] + g3 * v3[i])
-
-
-@_inlined
-def head_four(  # noqa: PLR0913, PLR0917 - what stays and four terms of three
-    w: Any,
-    s: Any,
-    c: Any,
-    g: float,
-    f: Any,
-    v: Any,
-    g1: float,
-    f1: Any,
-    v1: Any,
-    g2: float,
-    f2: Any,
-    v2: Any,
-    g3: float,
-    f3: Any,
-    v3: Any,
-) -> None:
-    """W = s * c and four terms."""
-    for i in range(w.shape[0]):
-        w[i] = (s[i] * c[i] + g * f[i] * v[i] + g1 * f1[i] * v1[i]) + (g2 * f2[i] * v2[i] + g3 * f3[i] * v3[i])
-
-
-@_inlined
-def settle(w: Any) -> float:
-    """W = 0 where it is below TINY; the sum of what is left."""
-    total = 0.0
-    for i in range(w.shape[0]):
-        w[i] = w[i] if w[i] >= TINY else 0.0
-        total += w[i]
-    return total
-
-
-@_inlined
-def select(t: Any, row: int, first: int, last: int, hot: Any, live: Any) -> int:
-    """The terms first .. last - 1 that bring something to a row, written to `live`; how many there are."""
-    count = 0
-    for r in range(first, last):
-        source = row - t.back[r]
-        if 0 <= source < hot.shape[0] and hot[source] and t.gains[r, source] != 0.0:
-            live[count] = r
-            count += 1
-    return count
-
-
-@_inlined
-def term(v: Any, t: Any, row: int, r: int) -> tuple[float, Any, Any]:
-    """Gain, factors and the stretch of v that term r brings to a row."""
-    n, source = t.inner, row - t.back[r]
-    a, b = t.base[r] + t.stride[r] * source, t.pad + row * n - t.step[r]
-    return t.gains[r, source], t.factors[a : a + n], v[b : b + n]
-
-
-@_inlined
-def fill(w: Any, v: Any, t: Any, row: int, plain: int, count: int, live: Any) -> None:
-    """The entries w [inner] of a row of v + Q v / rate; v is padded.
-
-    The terms are those in `live`, of which the first `plain` are the same all along the row.
+    A pass goes from block to block, so that what its products share stays in the cache.
     """
-    n, at, q = t.inner, t.pad + row * t.inner, 0
-    if plain == 0 and count >= 4:
-        g, f, u = term(v, t, row, live[0])
-        g1, f1, u1 = term(v, t, row, live[1])
-        g2, f2, u2 = term(v, t, row, live[2])
-        g3, f3, u3 = term(v, t, row, live[3])
-        head_four(w, t.stay[row * n : row * n + n], v[at : at + n], g, f, u, g1, f1, u1, g2, f2, u2, g3, f3, u3)
-        q = 4
-    else:
-        multiply(w, t.stay[row * n : row * n + n], v[at : at + n])
-    while q + 3 < plain:
-        g, _, u = term(v, t, row, live[q])
-        g1, _, u1 = term(v, t, row, live[q + 1])
-        g2, _, u2 = term(v, t, row, live[q + 2])
-        g3, _, u3 = term(v, t, row, live[q + 3])
-        add_plain(w, g, u, g1, u1, g2, u2, g3, u3)
-        q += 4
-    for place in range(q, plain):
-        g, _, u = term(v, t, row, live[place])
-        add_scaled(w, g, u)
-    q = max(q, plain)
-    while q + 3 < count:
-        g, f, u = term(v, t, row, live[q])
-        g1, f1, u1 = term(v, t, row, live[q + 1])
-        g2, f2, u2 = term(v, t, row, live[q + 2])
-        g3, f3, u3 = term(v, t, row, live[q + 3])
-        add_four(w, g, f, u, g1, f1, u1, g2, f2, u2, g3, f3, u3)
-        q += 4
-    if q + 1 < count:
-        g, f, u = term(v, t, row, live[q])
-        g1, f1, u1 = term(v, t, row, live[q + 1])
-        add_two(w, g, f, u, g1, f1, u1)
-        q += 2
-    if q < count:
-        g, f, u = term(v, t, row, live[q])
-        add_one(w, g, f, u)
-    if t.starts.shape[0] > 0:
-        for i in range(n):
-            total = 0.0
-            for k in range(t.starts[row * n + i], t.starts[row * n + i + 1]):
-                total += t.flows[k] * v[t.pad + t.sources[k]]
-            w[i] += total
+    size, rows, deep = t.order.shape[0] // t.bands, t.order.shape[0], 1
+    if t.bands == 1 or t.stay.shape[0] <= SHARED:
+        return 1, rows, 0
+    group = 1 + LEAST // (size * t.inner)
+    far = -(-lag(t) // group)
+    while deep < DEEPEST and (deep * far + 2 * far + 1) * group * size * t.inner <= CACHED:
+        deep *= 2
+    return (deep, group * size, far) if deep > 1 else (1, rows, 0)
 
 
-@_inlined
+@inlined
 def product(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
-    v: Any, w: Any, t: Any, hot: Any, warm: Any, shares: Any, which: Any, number: int, sums: Any, live: Any, look: bool
+    v: Any,
+    w: Any,
+    t: Any,
+    first: int,
+    last: int,
+    hot: Any,
+    warm: Any,
+    shares: Any,
+    which: Any,
+    level: int,
+    number: int,
+    sums: Any,
+    live: Any,
+    look: bool,
 ) -> float:
-    """W = v + Q v / rate, and sums[which[q]] += shares[q] * v for q < number.
+    """W = v + Q v / rate on rows order[first:last], and sums[which[level, q]] += shares[level, q] * v for q < number.
 
     Both vectors are padded. `hot` [rows] says which rows of v hold probability, and `warm` which of
     the old w; it becomes that of the new one. With a `look`, tiny numbers go and the mass of w is returned.
     """
     n, mass, terms = t.inner, 0.0, t.step.shape[0]
-    for row in t.order:
+    for place in range(first, last):
+        row = t.order[place]
         at = t.pad + row * n
         here = w[at : at + n]
         if hot[row]:
             for q in range(number):
-                add_scaled(sums[which[q], row * n : row * n + n], shares[q], v[at : at + n])
+                add_scaled(sums[which[level, q], row * n : row * n + n], shares[level, q], v[at : at + n])
         plain = select(t, row, 0, t.plain, hot, live)
         count = plain + select(t, row, t.plain, terms, hot, live[plain:])
         if hot[row] or count > 0 or t.starts.shape[0] > 0:
@@ -223,7 +94,7 @@ def product(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     return mass
 
 
-@_jit
+@jit
 def add_rest(sums: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) -> None:
     """Give all weights beyond product j to the law w, which no longer changes."""
     offset = 0
@@ -235,7 +106,7 @@ def add_rest(sums: Any, w: Any, j: int, values: Any, firsts: Any, lengths: Any) 
         add_scaled(sums[k], rest, w)
 
 
-@_jit
+@jit
 def poisson(mean: float, left: float, right: float) -> tuple[Any, int, float]:
     """Poisson weights, their first number, and the mass left out; as `uniformisation.poisson_weights`."""
     mode, reach = int(mean), int(10.0 * np.sqrt(mean) + 50)
@@ -269,7 +140,36 @@ def poisson(mean: float, left: float, right: float) -> tuple[Any, int, float]:
     return kept / kept.sum(), low + first, error
 
 
-@_jit
+@inlined
+def share_out(  # noqa: PLR0913, PLR0917
+    j: int,
+    values: Any,
+    firsts: Any,
+    lengths: Any,
+    shares: Any,
+    which: Any,
+    number: Any,
+    level: int,
+    beyond: float,
+) -> float:
+    """What product j adds to which sum, as `product` reads it; the Poisson mass of the last time above j."""
+    T, offset, count = firsts.shape[0], 0, 0
+    for k in range(T):
+        place = j - firsts[k]
+        if 0 <= place < lengths[k]:
+            shares[count], which[count] = values[offset + place], k
+            count += 1
+            if k == T - 1:
+                beyond -= values[offset + place]
+        offset += lengths[k]
+    if j % 8 == 0 and j < (firsts + lengths).max() - 1:
+        shares[count], which[count] = 8.0 * max(beyond, 0.0), T
+        count += 1
+    number[level] = count
+    return beyond
+
+
+@jit
 def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     start: Any,
     t: Any,
@@ -288,44 +188,46 @@ def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     taken as constant. A nonzero `control[0]` stops the run.
     """
     T, N, n = firsts.shape[0], start.shape[0], t.inner
-    v, w, whole = np.zeros(N + 2 * t.pad), np.zeros(N + 2 * t.pad), start.sum()
-    v[t.pad : t.pad + N] = start
-    shares, which, live = np.zeros(T + 1), np.zeros(T + 1, np.int64), np.zeros(t.step.shape[0] + 1, np.int64)
-    last, rows = 0, N // n
-    hot, warm = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+    a, b, whole = np.zeros(N + 2 * t.pad), np.zeros(N + 2 * t.pad), start.sum()
+    a[t.pad : t.pad + N] = start
+    last, rows, live = (firsts + lengths).max() - 1, N // n, np.zeros(t.step.shape[0] + 1, np.int64)
+    deep, block, far = plan(t)
+    shares, which = np.zeros((deep, T + 1)), np.zeros((deep, T + 1), np.int64)
+    number, mass = np.zeros(deep, np.int64), 0.0
+    hot_a, hot_b = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
     for row in range(rows):
-        hot[row] = start[row * n : row * n + n].max() > 0.0
-    for k in range(T):
-        last = max(last, firsts[k] + lengths[k] - 1)
-    beyond = 1.0  # Poisson mass of the last time above j
-    for j in range(last + 1):
-        offset, number = 0, 0
-        for k in range(T):
-            place = j - firsts[k]
-            if 0 <= place < lengths[k]:
-                shares[number], which[number] = values[offset + place], k
-                number += 1
-                if k == T - 1:
-                    beyond -= values[offset + place]
-            offset += lengths[k]
+        hot_a[row] = start[row * n : row * n + n].max() > 0.0
+    beyond, j, v, w, hot, warm = 1.0, 0, a, b, hot_a, hot_b  # beyond: the Poisson mass of the last time above j
+    while True:
+        levels = min(deep, last - j)
+        for k in range(max(levels, 1)):
+            beyond = share_out(j + k, values, firsts, lengths, shares[k], which[k], number, k, beyond)
         end[0] = j
         if j == last:
-            for q in range(number):
-                add_scaled(sums[which[q]], shares[q], v[t.pad : t.pad + N])
+            for q in range(number[0]):
+                add_scaled(sums[which[0, q]], shares[0, q], v[t.pad : t.pad + N])
             return
-        if j % 8 == 0:
-            shares[number], which[number] = 8.0 * max(beyond, 0.0), T
-            number += 1
-        mass = product(v, w, t, hot, warm, shares, which, number, sums, live, j % 4 == 3)
-        if j % LOOK == LOOK - 1:
+        for p in range(-(-rows // block) + (levels - 1) * far):
+            for k in range(levels):
+                first, look = (p - k * far) * block, (j + k) % 4 == 3
+                if 0 <= first < rows:
+                    end_at = min(first + block, rows)
+                    if k % 2 == 0:
+                        part = product(v, w, t, first, end_at, hot, warm, shares, which, k, number[k], sums, live, look)
+                    else:
+                        part = product(w, v, t, first, end_at, warm, hot, shares, which, k, number[k], sums, live, look)
+                    mass += part if (j + k) % LOOK == LOOK - 1 else 0.0
+        j += levels
+        if levels % 2 == 1:
+            v, w, hot, warm = w, v, warm, hot
+        if j % LOOK == 0:
             if control[0] != 0 or (whole - mass) * beyond > lost_at_most:
                 end[1] = 1.0
                 return
-            moved = 0.0
+            moved, mass = 0.0, 0.0
             for i in range(w.shape[0]):
                 moved += abs(w[i] - v[i])
-            if moved * (last - j) < still:  # the change cannot grow: Q's powers lose mass, never make it
-                end[2] = moved * (last - j)
-                add_rest(sums, w[t.pad : t.pad + N], j, values, firsts, lengths)
+            if moved * (last - j + 1) < still:  # the change cannot grow: Q's powers lose mass, never make it
+                end[2] = moved * (last - j + 1)
+                add_rest(sums, v[t.pad : t.pad + N], j - 1, values, firsts, lengths)
                 return
-        v, w, hot, warm = w, v, warm, hot

@@ -24,7 +24,8 @@ class Terms(NamedTuple):
     `stride` is 0 has the same factors in all rows, and those of the first `plain` terms are 1. The
     sparse part of row i is `sources[starts[i]:starts[i + 1]]` with the weights `flows`. Vectors are
     read with `pad` zeros on either side. `order` [rows] is the order in which rows are best made:
-    those that feed one another close together.
+    those that feed one another close together. It is made of `bands` equal parts; a part is fed by few
+    parts before and after it.
     """
 
     stay: Array
@@ -38,6 +39,7 @@ class Terms(NamedTuple):
     pad: int
     plain: int
     order: Counts
+    bands: int
     starts: Counts
     sources: Counts
     flows: Array
@@ -65,6 +67,7 @@ class Terms(NamedTuple):
             0,
             0,
             np.zeros(1, dtype=np.int64),
+            1,
             starts,
             sources,
             moves.data,

@@ -97,22 +97,25 @@ def sweep(
     lost_at_most: float = 2.0,
     still: float = 1e-12,
     control: Counts | None = None,
+    room: Array | None = None,
 ) -> Sweep:
     """The laws exp(Q t) `start` at the times of the schedule: [N] -> [T, N]; `terms` at its rate.
 
     Stops early (`stopped`) once more than `lost_at_most` must have left the window by the last
     time. A law that can change by no more than `still` is taken as constant; `drift` bounds what
-    that leaves out. `occupancy` [N] is the (sampled) time that probability spent in each state.
+    that leaves out. `occupancy` [N] is the (sampled) time that probability spent in each state. Both are
+    made in `room` [T + 1, N], all 0, where it is given.
     """
     weights = schedule.weights
     values = np.concatenate([w.values for w in weights])
     firsts = np.array([w.first for w in weights], dtype=np.int64)
     lengths = np.array([len(w.values) for w in weights], dtype=np.int64)
-    sums, end = np.zeros((len(weights) + 1, len(start))), np.zeros(3)
+    sums, end = np.zeros((len(weights) + 1, len(start))) if room is None else room, np.zeros(3)
     stop = np.zeros(1, dtype=np.int64) if control is None else control
     scale = 1.0 / schedule.rate if schedule.rate > 0 else 0.0
     _loops().run(start, terms, values, firsts, lengths, sums, lost_at_most, still, stop, end)
-    return Sweep(sums[:-1], sums[-1] * scale, int(end[0]), bool(end[1]), float(end[2]))
+    sums[-1] *= scale
+    return Sweep(sums[:-1], sums[-1], int(end[0]), bool(end[1]), float(end[2]))
 
 
 @cache

@@ -311,7 +311,8 @@ def compiled_product(t, v):
     source[t.pad : t.pad + size] = v
     room = np.zeros(len(t.step) + 1, np.int64)
     hot = np.ones((2, size // t.inner), np.bool_)
-    sweeps.product(source, target, t, *hot, np.zeros(0), none, 0, np.zeros((0, size)), room, True)
+    shares, which = np.zeros((1, 0)), none[None]
+    sweeps.product(source, target, t, 0, len(t.order), *hot, shares, which, 0, 0, np.zeros((0, size)), room, True)
     return target[t.pad : t.pad + size]
 
 

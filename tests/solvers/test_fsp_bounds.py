@@ -13,7 +13,7 @@ from kinetix.errors import TruncationError
 from kinetix.master import MasterOperator
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.projection import expansion, expansion_numpy, integration, uniformisation
+from kinetix.solvers.projection import expansion, expansion_numpy, integration, sweeps, sweeps_numpy, uniformisation
 from kinetix.solvers.projection import projector as projection
 from kinetix.solvers.projection.grid import Grid
 from kinetix.space import StateSpace
@@ -69,6 +69,34 @@ def test_the_expansion_knows_its_error(monkeypatch, loops, tau):
         law = scipy.linalg.expm(whole * (tau / rate)) @ start
         if np.isfinite(found.bound[0]):
             assert np.abs(found.laws[0] - law).sum() <= found.bound[0] + 1e-13
+
+
+def test_passes_of_many_products_give_the_numbers_of_one_at_a_time():
+    """On a window beyond the cache, where products follow one another through it; with steps of two rows.
+
+    Mutants seen to fail: a product one block too close behind the one before.
+    """
+    model = compile_network(exact.toggle_switch())
+    grid = Grid(model, StateSpace.box((1, 1, 239, 239)))
+    rates = grid.rates(model.theta)
+    rate, x = float(rates.outflow.max()), grid.space.states()[:, 2:]
+    start = np.exp(-((x - 60) ** 2).sum(axis=1) / 400)
+    terms, start = grid.terms(rates, rate), start / start.sum()
+    assert sweeps.plan(terms)[0] > 1
+    schedule = uniformisation.Schedule.of(rate, np.array([3.0, 20.0]) / rate)
+    found = uniformisation.sweep(terms, start, schedule, still=0.0)
+    wide = expansion.expand(terms, start, [3.0, 20.0], [1e-6, 1e-6], np.zeros(1, np.int64))
+    law, one = start, sweeps_numpy.product_of(terms)
+    expected = np.zeros((2, len(start)))
+    for j in range(schedule.products + 1):
+        for k, weights in enumerate(schedule.weights):
+            if weights.first <= j <= weights.last:
+                expected[k] += weights.values[j - weights.first] * law
+        law = one(law)
+    assert np.abs(found.laws - expected).sum() <= 1e-12
+    assert found.products == schedule.products
+    for law, bound, exactly in zip(wide.laws, wide.bound, expected, strict=True):
+        assert np.abs(law - exactly).sum() <= bound + 1e-12 <= 1e-6
 
 
 def test_stretches_of_both_kinds_add_up():
