@@ -37,6 +37,9 @@ _SEEN: Counter[str] = Counter()
 TRIFLE = 3e6
 """Additions (a few milliseconds) up to which uniformisation needs no rival: it keeps the digits of rare states."""
 
+COMPACT = 3e7
+"""The same for small windows, where one compiled call does all of it."""
+
 SHORT = 20_000
 """Windows up to this size need no thread of their own to be interrupted in time."""
 
@@ -159,7 +162,7 @@ class Projector:
         terms = None if compact else rates.grid.terms(rates, rate, keep=False)
         additions = 1 + len(rates.grid.flat.step) if terms is None else terms.additions
         tau, tolerance, size = rate * float(self.times[-1]), 0.05 * self.leak, len(start)
-        positive = self.positive or bool(rates.broken) or tau * size * additions < TRIFLE
+        positive = self.positive or bool(rates.broken) or tau * size * additions < (COMPACT if compact else TRIFLE)
         self._afford((tau if positive else min(tau, predicted(tau, 1e-3 * tolerance))) * size * additions, size)
         if positive and compact:
             flow = swept(rates, rate, start, self.times, lost_at_most=lost_at_most, tolerance=tolerance, control=flag)

@@ -57,6 +57,7 @@ def swept(
         sums,
         end,
     )
+    np.maximum(sums, 0.0, out=sums)  # 1 - outflow / rate may round below 0; the law is >= 0
     products, stopped, drift, cut = end.tolist()
     error = cut + drift + rounding(int(products), 1 + len(flat.step))
     if rate > 0:
