@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 import numpy as np
@@ -37,21 +38,36 @@ def run_all(tasks: Sequence[Callable[[Flag], T]], threads: int | None = None, *,
         size = -(-len(tasks) // threads)
         shares = [partial(_in_turn, tasks[at : at + size]) for at in range(0, len(tasks), size)]
         return [answer for share in run_all(shares, threads) for answer in share]
+    # one queue, not `futures.wait`: that holds a lock of every future, and a Ctrl-C there leaves some held for ever
+    finished: SimpleQueue[bool] = SimpleQueue()
     with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="kinetix") as pool:
-        futures = [pool.submit(task, flag) for task in tasks]
-        pending: set[Future[T]] = set(futures)
         try:
-            while pending:
-                done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                if any(future.exception() for future in done):
-                    break
+            futures = [pool.submit(_told, task, flag, finished) for task in tasks]
+            left = len(futures)
+            while left:
+                try:
+                    good = finished.get(timeout=0.2)
+                except Empty:
+                    continue
+                left = left - 1 if good else 0
         except BaseException:
             flag[0] = 1
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        for future in pending:  # tasks begin in order: those before a failed one have begun, and end
+        for future in futures:  # tasks begin in order: those before a failed one have begun, and end
             future.cancel()
         return [future.result() for future in futures]  # raises the first error: cancelled ones come after it
+
+
+def _told(task: Callable[[Flag], T], flag: Flag, finished: SimpleQueue[bool]) -> T:
+    """The answer of a task; whether it came to one is put into the queue."""
+    good = False
+    try:
+        answer = task(flag)
+        good = True
+        return answer
+    finally:
+        finished.put(good)
 
 
 def _in_turn(tasks: Sequence[Callable[[Flag], T]], flag: Flag) -> list[T]:
