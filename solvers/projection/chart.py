@@ -45,6 +45,11 @@ class Chart:
         rates = self.model.propensities(self.states, self.theta, time)[self.source, self.reaction]
         return np.where((rates > 0) & (rates < np.inf), rates, 0.0)
 
+    def is_broken(self, time: float) -> bool:
+        """Whether a law is no rate in some state of the chart, or fires below zero there."""
+        rates = self.model.propensities(self.states, self.theta, time)
+        return bool(len(self.below[0])) or not bool(((rates >= 0) & (rates < np.inf)).all())
+
     @cached_property
     def inner(self) -> Counts:
         """The transitions that stay below the caps."""

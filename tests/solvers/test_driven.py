@@ -172,6 +172,18 @@ def test_likelihoods_of_models_with_events_are_those_of_the_solution():
         assert weighed[k][1] == pytest.approx(single.log_prob(rows[k], t), abs=1e-9)
 
 
+def test_nothing_happens_where_every_rate_is_zero():
+    network = births_and_deaths(Event("full", X >= 6, {"X": sympy.Integer(1)}), start=0, birth=sympy.Integer(0) * a)
+    solution = kx.solve(network, [0.0, 4.0], solver="fsp")
+    assert solution.marginal("X", 4.0).tolist() == [1.0]
+
+
+def test_work_beyond_the_budget_is_refused_by_name():
+    network = births_and_deaths(Event("full", X >= 6, {"X": sympy.Integer(1)}))
+    with pytest.raises(kx.TruncationError, match="more than max_work"):
+        kx.solve(network, [1e9], solver="fsp", max_work=1e6)
+
+
 @pytest.mark.parametrize("solver", ["fsp", "ssa"])
 def test_what_stops_a_run_is_named_with_its_time(solver):
     network = births_and_deaths(Event("E", TIME >= 2, {"X": X - 1}), start=0, birth=sympy.Integer(0) * a)
