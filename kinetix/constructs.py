@@ -124,7 +124,7 @@ def _reported(network: ReactionNetwork) -> Iterator[Found]:
 
 def _amounts(network: ReactionNetwork) -> Iterator[Found]:
     for reaction in network.reactions:
-        for name, amount in reaction.fractions.items():
+        for name, amount in reaction.fractions:
             reason = f"takes or makes {amount} of {name!r}; counts change by whole numbers"
             kind = Construct.VARYING_STOICHIOMETRY if isinstance(amount, sympy.Expr) else Construct.FRACTIONS
             yield Found(kind, reaction.name, reason, "scale the stoichiometry to whole numbers, or use mean-field")

@@ -78,10 +78,10 @@ class Reaction:
         object.__setattr__(self, "law", law)
 
     @property
-    def fractions(self) -> dict[str, Amount]:
+    def fractions(self) -> tuple[tuple[str, Amount], ...]:
         """The species that are taken or made in other than fixed whole numbers, and how many (KX105)."""
         sides = (*self.reactants.items(), *self.products.items())
-        return {name: amount for name, amount in sides if not isinstance(amount, int)}
+        return tuple((name, amount) for name, amount in sides if not isinstance(amount, int))
 
     def __str__(self) -> str:
         return f"{self.name}: {_side(self.reactants)} -> {_side(self.products)}; {self.propensity}"
@@ -207,7 +207,7 @@ class ReactionNetwork:
         """The names that a law, a rule or an event reads or sets."""
         laws = [r.propensity for r in self.reactions] + [r.law for r in self.reactions]
         rules = (*self.variables.values(), *self.rate_rules.values())
-        amounts = [a for r in self.reactions for a in r.fractions.values() if isinstance(a, sympy.Expr)]
+        amounts = [a for r in self.reactions for _, a in r.fractions if isinstance(a, sympy.Expr)]
         read = set().union(*(names_in(e) for e in (*laws, *rules, *amounts)), *(e.names for e in self.events))
         return frozenset(read | {name for e in self.events for name in e.assignments} | set(self.rate_rules))
 
@@ -316,7 +316,7 @@ class ReactionNetwork:
             if not isinstance(amount, sympy.Expr) and not 0 < amount <= MOST_AT_ONCE:
                 reason = f"reaction {reaction.name!r} takes or makes {amount:g} of {name!r}"
                 raise ModelError(reason, mend="use numbers from above 0 to 2^53")
-        varying = [amount for amount in reaction.fractions.values() if isinstance(amount, sympy.Expr)]
+        varying = [amount for _, amount in reaction.fractions if isinstance(amount, sympy.Expr)]
         for expression in (reaction.propensity, reaction.law, *varying):
             if unknown := sorted(names_in(expression) - declared):
                 raise ModelError(

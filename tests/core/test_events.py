@@ -147,6 +147,13 @@ def test_what_is_not_linear_in_the_time_is_refused_by_name():
         phases_of(network(Event("E", A > TIME, {"B": B + 1})))
 
 
+def test_amounts_on_both_sides_of_a_reaction_are_judged():
+    """Found wrong: a species on both sides showed that of the products alone."""
+    with pytest.raises(kx.ModelError, match=r"reaction 'r' uses \['q'\]"):
+        odd = kx.Reaction("r", {"A": symbol("q") + 1}, {"A": k + 1}, k * A)
+        network().with_parts(reactions=[odd])
+
+
 def test_constructs_are_named():
     model = network(
         Event("E1", TIME >= 2, {"B": B + 1}),
