@@ -72,7 +72,7 @@ class Reach:
     def _constant(self, chart: Chart, start: Array, times: Array) -> tuple[Reached, Array]:
         """Laws that stay as they are; and for every species the probability that left above its cap: [S]."""
         size, rates, inner = len(chart.states), chart.rates(self.since), chart.inner
-        out = np.bincount(chart.source, rates, size)
+        out = np.bincount(chart.source, rates, size).astype(np.float64)
         moves = csr_array((rates[inner], (chart.target[inner], chart.source[inner])), shape=(size, size))
         rate, tolerance = float(out.max(initial=0.0)), 0.05 * self.leak
         terms = Terms.of_sparse(csr_array(moves - diags_array(out)), rate)

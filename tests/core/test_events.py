@@ -149,8 +149,8 @@ def test_what_is_not_linear_in_the_time_is_refused_by_name():
 
 def test_amounts_on_both_sides_of_a_reaction_are_judged():
     """Found wrong: a species on both sides showed that of the products alone."""
+    odd = kx.Reaction("r", {"A": symbol("q") + 1}, {"A": k + 1}, k * A)
     with pytest.raises(kx.ModelError, match=r"reaction 'r' uses \['q'\]"):
-        odd = kx.Reaction("r", {"A": symbol("q") + 1}, {"A": k + 1}, k * A)
         network().with_parts(reactions=[odd])
 
 
