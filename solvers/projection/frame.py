@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
 from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
-from kinetix.errors import SettingError
+from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.listed import Listed
 from kinetix.network import ReactionNetwork
+from kinetix.solvers.paths import native
+from kinetix.solvers.paths.tabled import Kernel, tabled_kernel
 from kinetix.space import StateSpace
 from kinetix.structure import conservation_laws
 
@@ -99,6 +101,16 @@ class Frame:
     def least(self) -> Counts:
         """The largest counts of the start: [S]."""
         return np.asarray(self.start.counts.max(axis=0))
+
+    @cached_property
+    def kernel(self) -> Kernel | None:
+        """The compiled kernel of the pilots; None where the model or the machine has none."""
+        if not native.available():
+            return None
+        try:
+            return tabled_kernel(self.model)
+        except UnsupportedFeature:
+            return None
 
     @cached_property
     def starts(self) -> Counts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from kinetix.errors import TruncationError
 from kinetix.problem import Problem
 from kinetix.solvers.parallel import Flag, run_all
-from kinetix.solvers.paths.kernels import have_numba
 from kinetix.space import StateSpace
 
 from .expansion import predicted
@@ -27,12 +25,6 @@ from .window import WindowMaker
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 T = TypeVar("T")
-
-MANY = 16
-"""Rate vectors of one model, in this process so far, from which the compiled pilots pay."""
-
-_SEEN: Counter[str] = Counter()
-"""Rate vectors so far, by the fingerprint of their model; they choose how pilots run, not what they find."""
 
 TRIFLE = 3e6
 """Additions (a few milliseconds) up to which uniformisation needs no rival: it keeps the digits of rare states."""
@@ -91,10 +83,7 @@ class Projector:
         Each window depends on its rate vector alone, not on the others.
         """
         least = np.maximum(self.maker.start.counts.max(axis=0), at_least)
-        network = self.maker.model.network
-        _SEEN[network.fingerprint] += len(thetas)
-        compiled = _SEEN[network.fingerprint] >= MANY and have_numba()
-        waiting = {b: self.guess(theta, least, compiled=compiled) for b, theta in enumerate(thetas)}
+        waiting = {b: self.guess(theta, least) for b, theta in enumerate(thetas)}
         found: dict[int, T] = {}
         while waiting:
             places = {caps: self._place(caps) for caps in {tuple(caps.tolist()) for caps in waiting.values()}}
@@ -112,12 +101,12 @@ class Projector:
                     waiting[b] = wider
         return [found[b] for b in range(len(thetas))]
 
-    def guess(self, theta: Array, at_least: Counts | None = None, *, compiled: bool = False) -> Counts:
+    def guess(self, theta: Array, at_least: Counts | None = None) -> Counts:
         """The caps [S] of the first window."""
         least = self.maker.start.counts.max(axis=0) if at_least is None else at_least
         if len(self.fixed) == len(least):  # no pilot could say more
             return np.maximum(self._with_fixed(least), least)
-        return np.maximum(self._with_fixed(self.maker.guess(theta, least, compiled=compiled)), least)
+        return np.maximum(self._with_fixed(self.maker.guess(theta, least)), least)
 
     def on(self, space: StateSpace, thetas: Array) -> Array:
         """The laws of every rate vector [B, P] on one window, whatever it loses: [B, T, N]."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
 from kinetix.solvers.paths import lockstep
-from kinetix.solvers.paths.kernels import BUDGET, FINISHED, trajectory_kernel
+from kinetix.solvers.paths.kernels import BUDGET, FINISHED
 from kinetix.space import StateSpace
 
 from .frame import PATHS, Frame, Start, frame_of
@@ -65,38 +65,43 @@ class WindowMaker:
         """The window of counts 0 .. caps [S]."""
         return self.frame.space(caps)
 
-    def guess(self, theta: Array, at_least: Counts, *, compiled: bool = False) -> Counts:
+    def guess(self, theta: Array, at_least: Counts) -> Counts:
         """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed."""
-        seen = np.maximum(self._pilot(theta, compiled=compiled), at_least)
+        seen = np.maximum(self._pilot(theta), at_least)
         spread = 5.5 if (seen > GENE).sum() <= 1 else 4.0  # on one axis room is cheap, a second window is not
         caps = rounded_up(np.ceil(seen + spread * np.sqrt(seen) + 4).astype(np.int64))
         caps = np.minimum(caps, self.bounds).astype(np.int64)
         return np.maximum(self._cut(caps, seen), at_least)
 
-    def _pilot(self, theta: Array, *, compiled: bool) -> Counts:
+    def _pilot(self, theta: Array) -> Counts:
         """The largest counts [S] that a few trajectories show."""
         starts, times, thetas = self.frame.starts, _grid(self.end), np.repeat(theta[None, :], PATHS, axis=0)
         out = starts[:, None, :].repeat(len(times), axis=1)
-        if not (compiled and self._compiled(times, thetas, out)):
+        if not self._compiled(times, thetas, out):
             out = starts[:, None, :].repeat(len(times), axis=1)
             control, report, when = _ends(self.model)
             lockstep.run(self.model, times, thetas, starts, 0, ROOT, STEPS, control, out, report, when)
         return np.asarray(np.maximum(out.max(axis=(0, 1)), self.frame.least))
 
     def _compiled(self, times: Array, thetas: Array, out: Counts) -> bool:
-        """The pilots as `lockstep` has them, by the compiled kernel: one that is out of events ends alone.
+        """The pilots as `lockstep` has them, by the table-driven kernel: one that is out of events ends alone.
 
-        False where a law breaks down: then the others are as far as the lockstep brought them.
+        False where there is no such kernel, or a law breaks down: then all are as far as the lockstep brings them.
         """
-        kernel, starts, first = trajectory_kernel(self.model), self.frame.starts, 0
+        kernel, starts, fired = self.frame.kernel, self.frame.starts, np.zeros(PATHS, dtype=np.int64)
+        if kernel is None:
+            return False
         control, report, when = _ends(self.model)
+        first, upto = 0, PATHS
         while first < PATHS:
+            some = slice(first, upto)
             report[0] = FINISHED
-            rest = slice(first, None)
-            kernel(times, thetas[rest], starts[rest], first, *_WORDS, STEPS, control, out[rest], report, when)
-            if report[0] != BUDGET:
-                return bool(report[0] == FINISHED)
-            first = int(report[1]) + 1
+            ends = control, out[some], report, when, fired[some]
+            kernel(times, thetas[some], starts[some], first, *_WORDS, STEPS, *ends)
+            if report[0] not in (FINISHED, BUDGET):
+                return False
+            first = upto if report[0] == FINISHED else int(report[1]) + 1
+            upto = first + 1  # where one is long the others are: each alone, or lanes beside it are run for nothing
         return True
 
     def _cut(self, caps: Counts, seen: Counts) -> Counts:
