@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kinetix.constructs import RUNS, constructs, require
 from kinetix.distribution import Fractional
@@ -22,11 +22,6 @@ EVENT = 1.5e-8
 
 PATIENCE = 60.0
 """Seconds up to which a law is worth more than draws."""
-
-PILOTS = 12
-SEEN = 40
-MAX_PILOT = 2_000_000
-"""Whole trajectories that tell how large counts become, the times they are seen at, the events of each."""
 
 LONG = 3600.0
 """Seconds of drawing beyond which trajectories are not advised."""
@@ -125,28 +120,12 @@ def _fsp(problem: Problem) -> Option:
 
     if problem.model.network.events or problem.model.network.depends_on_time:
         return Option("fsp", True, "not known before", None, "events or laws that contain the time")
-    solver = FSP()
     try:
-        cost = solver.estimate(problem)
-        reached = solver.projector(problem).maker.space(_largest(problem)).size
+        cost = FSP().estimate(problem)
     except KinetixError as refusal:
         return Option("fsp", False, "", None, str(refusal))
-    if reached > solver.max_states:
-        words, why = f"{reached:.2g} states", f"more than max_states = {solver.max_states:,}"
-        return Option("fsp", False, words, None, why)
     words = f"{cost.states:,} states, {cost.memory / 1e6:.3g} MB, {cost.seconds:.2g} s"
     return Option("fsp", cost.refusal is None, words, cost.seconds, cost.refusal or "the law, with a proven error")
-
-
-def _largest(problem: Problem) -> NDArray[np.int64]:
-    """The largest counts that a few whole trajectories show: [S]."""
-    from kinetix.solvers.ssa import SSA
-
-    last = float(problem.times[-1])
-    seen = replace(problem, times=np.linspace(0.0, last, SEEN)[1:] if last > 0 else problem.times)
-    found = SSA(paths=PILOTS, max_events=MAX_PILOT, engine="auto").solve(seen, rng=np.random.default_rng(0))
-    assert found.trajectories is not None
-    return np.asarray(found.trajectories.max(axis=(0, 1)))
 
 
 def _paths(name: str, problem: Problem) -> Option:

@@ -16,6 +16,9 @@ VECTORS = 5
 SECOND = 2.5e-10
 """Seconds of one addition, on one core of a server of 2023."""
 
+STEPS = 200_000
+"""Events of each pilot: as a rule to the end, since counts may grow late."""
+
 CORNER = 4_000_000
 """Windows up to this size have all their propensities looked at; larger ones those of the last state."""
 
@@ -24,7 +27,7 @@ CORNER = 4_000_000
 class Estimate:
     """Predicted states, products, additions, bytes and CPU seconds; `refusal` says why it would not be run.
 
-    The window is the first guess (of pilot trajectories): what is lost may ask for a wider one.
+    The window is a guess by pilot trajectories: what is lost may ask for a wider one.
     """
 
     states: int
@@ -42,7 +45,7 @@ class Estimate:
 
 def estimate(projector: Projector, theta: np.ndarray) -> Estimate:
     """The cost of the laws under `theta` [P]."""
-    caps = projector.guess(theta)
+    caps = projector.guess(theta, steps=STEPS)
     space = projector.maker.space(caps)
     grid = grid_of(projector.maker.model, space)
     if space.size <= CORNER:

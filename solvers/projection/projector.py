@@ -20,7 +20,7 @@ from .frame import Start
 from .grid import Grid, Rates, grid_of
 from .integration import Flow, integrate
 from .small import can_sweep, swept
-from .window import WindowMaker
+from .window import STEPS, WindowMaker
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -101,12 +101,12 @@ class Projector:
                     waiting[b] = wider
         return [found[b] for b in range(len(thetas))]
 
-    def guess(self, theta: Array, at_least: Counts | None = None) -> Counts:
-        """The caps [S] of the first window."""
+    def guess(self, theta: Array, at_least: Counts | None = None, *, steps: int = STEPS) -> Counts:
+        """The caps [S] of the first window, by pilots of so many events."""
         least = self.maker.start.counts.max(axis=0) if at_least is None else at_least
         if len(self.fixed) == len(least):  # no pilot could say more
             return np.maximum(self._with_fixed(least), least)
-        return np.maximum(self._with_fixed(self.maker.guess(theta, least)), least)
+        return np.maximum(self._with_fixed(self.maker.guess(theta, least, steps=steps)), least)
 
     def on(self, space: StateSpace, thetas: Array) -> Array:
         """The laws of every rate vector [B, P] on one window, whatever it loses: [B, T, N]."""

@@ -65,25 +65,28 @@ class WindowMaker:
         """The window of counts 0 .. caps [S]."""
         return self.frame.space(caps)
 
-    def guess(self, theta: Array, at_least: Counts) -> Counts:
-        """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed."""
-        seen = np.maximum(self._pilot(theta), at_least)
+    def guess(self, theta: Array, at_least: Counts, *, steps: int = STEPS) -> Counts:
+        """Caps [S] that should hold the law: what pilots reach and a margin, cut at counts never passed.
+
+        `steps` are the events allowed to each pilot; without a compiled kernel they have STEPS.
+        """
+        seen = np.maximum(self._pilot(theta, steps), at_least)
         spread = 5.5 if (seen > GENE).sum() <= 1 else 4.0  # on one axis room is cheap, a second window is not
         caps = rounded_up(np.ceil(seen + spread * np.sqrt(seen) + 4).astype(np.int64))
         caps = np.minimum(caps, self.bounds).astype(np.int64)
         return np.maximum(self._cut(caps, seen), at_least)
 
-    def _pilot(self, theta: Array) -> Counts:
+    def _pilot(self, theta: Array, steps: int) -> Counts:
         """The largest counts [S] that a few trajectories show."""
         starts, times, thetas = self.frame.starts, _grid(self.end), np.repeat(theta[None, :], PATHS, axis=0)
         out = starts[:, None, :].repeat(len(times), axis=1)
-        if not self._compiled(times, thetas, out):
+        if not self._compiled(times, thetas, out, steps):
             out = starts[:, None, :].repeat(len(times), axis=1)
             control, report, when = _ends(self.model)
             lockstep.run(self.model, times, thetas, starts, 0, ROOT, STEPS, control, out, report, when)
         return np.asarray(np.maximum(out.max(axis=(0, 1)), self.frame.least))
 
-    def _compiled(self, times: Array, thetas: Array, out: Counts) -> bool:
+    def _compiled(self, times: Array, thetas: Array, out: Counts, steps: int) -> bool:
         """The pilots as `lockstep` has them, by the table-driven kernel: one that is out of events ends alone.
 
         False where there is no such kernel, or a law breaks down: then all are as far as the lockstep brings them.
@@ -97,7 +100,7 @@ class WindowMaker:
             some = slice(first, upto)
             report[0] = FINISHED
             ends = control, out[some], report, when, fired[some]
-            kernel(times, thetas[some], starts[some], first, *_WORDS, STEPS, *ends)
+            kernel(times, thetas[some], starts[some], first, *_WORDS, steps, *ends)
             if report[0] not in (FINISHED, BUDGET):
                 return False
             first = upto if report[0] == FINISHED else int(report[1]) + 1
