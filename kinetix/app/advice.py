@@ -17,9 +17,6 @@ from kinetix.problem import Problem
 PATHS = 10_000
 """Trajectories that the advice counts with: standard errors of a hundredth of a standard deviation."""
 
-EVENT = 1.5e-8
-"""CPU seconds of one event of a small network, in the compiled kernels."""
-
 PATIENCE = 60.0
 """Seconds up to which a law is worth more than draws."""
 
@@ -129,6 +126,7 @@ def _fsp(problem: Problem) -> Option:
 
 
 def _paths(name: str, problem: Problem) -> Option:
+    from kinetix.solvers.paths.engines import seconds_an_event
     from kinetix.solvers.paths.pilot import estimate
     from kinetix.solvers.ssa import MAX_EVENTS
 
@@ -141,7 +139,7 @@ def _paths(name: str, problem: Problem) -> Option:
         events = found.refined(model, problem.times, problem.theta[None, :], start, MAX_EVENTS).events
     except KinetixError as refusal:
         return Option(name, False, "", None, str(refusal))
-    seconds = events * PATHS * EVENT * (1 + len(model.change) / 50)
+    seconds = events * PATHS * seconds_an_event(model)
     words = f"{events:,.3g} events a path, {seconds:.2g} s for {PATHS:,} paths"
     if name == "tau-leaping":
         fits = events >= MANY

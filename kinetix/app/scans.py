@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kinetix.compiler import CompiledModel, compile_network
 from kinetix.errors import SettingError
 from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
@@ -78,9 +79,9 @@ def scan(
     grid = {name: np.atleast_1d(np.asarray(values, dtype=np.float64)) for name, values in over.items()}
     if not grid or any(v.ndim != 1 or not len(v) for v in grid.values()):
         raise SettingError("there is nothing to scan over", place="scan", mend='give over={"k": [0.1, 1.0]}')
-    solutions = []
+    model, solutions = compile_network(network), []
     for point in itertools.product(*grid.values()):
-        problem = _problem(network, times, dict(zip(grid, map(float, point), strict=True)))
+        problem = _problem(model, times, dict(zip(grid, map(float, point), strict=True)))
         solutions.append(chosen.solve(problem, rng=np.random.default_rng(number)).with_meta(seed=number))
     return Scan(solutions[0].times, grid, tuple(solutions))
 
@@ -131,8 +132,9 @@ def sensitivities(
     if hasattr(chosen, "paths"):
         reason = "differences of sampled answers are noise"
         raise SettingError(reason, place="sensitivities", mend="use fsp, mean-field or linear-noise")
-    values = dict(zip(network.theta_names, _problem(network, times, {}).theta.tolist(), strict=True))
-    moments = _Moments(network, times, chosen)
+    model = compile_network(network)
+    values = dict(zip(network.theta_names, model.theta.tolist(), strict=True))
+    moments = _Moments(model, times, chosen)
     centre = moments.at({})
     fine: list[tuple[Array, Array]] = []
     wide: list[tuple[Array, Array]] = []
@@ -147,13 +149,13 @@ def sensitivities(
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    network: ReactionNetwork
+    model: CompiledModel
     times: ArrayLike
     solver: Solver
 
     def at(self, parameters: Mapping[str, float]) -> tuple[Array, Array, Array]:
         """Means [T, S], variances [T, S] and times [T]."""
-        solution = self.solver.solve(_problem(self.network, self.times, parameters), rng=np.random.default_rng(0))
+        solution = self.solver.solve(_problem(self.model, self.times, parameters), rng=np.random.default_rng(0))
         return solution.mean(), solution.std() ** 2, solution.times
 
 
@@ -166,9 +168,10 @@ def _difference(points: list[tuple[Array, Array, Array]], step: float) -> tuple[
     )
 
 
-def _problem(network: ReactionNetwork, times: ArrayLike, point: Mapping[str, float]) -> Problem:
+def _problem(model: CompiledModel, times: ArrayLike, point: Mapping[str, float]) -> Problem:
     """The problem with parameters, or initial counts, by name."""
+    network = model.network
     require_known(point, (*network.theta_names, *network.species_names), "parameter or species")
     starts = {name: value for name, value in point.items() if name in network.species_names}
     rates = {name: value for name, value in point.items() if name not in starts}
-    return Problem.of(network, times, parameters=rates, initial=starts or None)
+    return Problem.of(model, times, parameters=rates, initial=starts or None)

@@ -145,6 +145,12 @@ def _own(task: Task, *, compiled: bool) -> Choice:
         return _numpy(task)
 
 
+def seconds_an_event(model: CompiledModel) -> float:
+    """Predicted CPU seconds of one event in a long run, by the engine that is best at it."""
+    R = len(model.change)
+    return LANES_EVENT + R * LANES_REACTION if R <= lanes.LARGEST else TABLED_EVENT * (1 + R / 400)
+
+
 def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float, str]]:
     """Predicted seconds of every engine that can be chosen."""
     R, n = len(task.model.change), len(task.starts)
