@@ -22,10 +22,13 @@ import sympy
 
 import kinetix as kx
 from kinetix.compiler import compile_network
+from kinetix.events import Event
 from kinetix.expressions import symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_action
+from kinetix.problem import Problem
 from kinetix.solvers.paths import engines, kernels
 from kinetix.solvers.paths.laws import laws_of
+from kinetix.solvers.ssa import SSA
 
 ROOT = Path(__file__).parents[2]
 PEERS = ("rebop", "bngsim", "bioscrape", "gillespy2")
@@ -131,6 +134,26 @@ def cold(rounds):
         print(f"| {name} | {found[0][2]} | {found[0][1]} | {none:.2f} | {warm:.2f} |", flush=True)
 
 
+def listening(rounds):
+    """Print the table of events on counts: births at 50 and deaths at 1 a molecule, halved at 60."""
+    x = symbol("X")
+    halve = Event("halve", x >= 60, {"X": sympy.floor(x / 2)})
+    network = zoo("birth_death", birth=50.0, death=1.0).with_parts(events=[halve])
+    print("Births at 50 and deaths at 1 a molecule, whose count is halved at 60; medians.\n")
+    print("| trajectories side by side | events | compiled | numpy |\n|---|---|---|---|")
+    for paths, end in ((1, 200.0), (2_000, 20.0)):
+        problem, speed, events = Problem.of(network, [end]), {}, 0
+        for engine in ("tabled", "numpy"):
+            spent = []
+            for _ in range(rounds + 1):  # the first makes the kernel
+                begun = time.process_time()
+                found = SSA(paths=paths, engine=engine, threads=1).solve(problem, rng=np.random.default_rng(1))
+                spent.append(time.process_time() - begun)
+            events = found.meta.get("events") or events
+            speed[engine] = events / statistics.median(spent[1:]) / 1e6
+        print(f"| {paths} | {events} | {speed['tabled']:.2f} | {speed['numpy']:.2f} |", flush=True)
+
+
 class Engine:
     """An engine on a model: `measure` gives events per CPU second."""
 
@@ -201,11 +224,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one measurement of a peer")
     parser.add_argument("--only", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("--listening", action="store_true", help="events on counts, compiled and in numpy, instead")
     parser.add_argument("--cold", action="store_true", help="the first trajectory of new processes instead")
     given = parser.parse_args()
     print(f"{dt.datetime.now(dt.UTC).date().isoformat()}, {machine()}, Python {platform.python_version()}; ", end="")
     if given.cold:
         return cold(given.rounds)
+    if given.listening:
+        return listening(given.rounds)
     print("million events per CPU second on one core, medians of alternating runs.\n")
     columns = [*ENGINES, *(PEERS if given.peers else ()), *(["best / best peer"] if given.peers else [])]
     print("| workload |", " | ".join(columns), "|\n|---|" + "---|" * len(columns))
