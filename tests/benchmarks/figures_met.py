@@ -7,24 +7,23 @@ where the mean is above 0.010 or the largest above 0.06.
 
 import sys
 import time
-from pathlib import Path
+
+from contexts import system
 
 import kinetix as kx
 
-MODELS = Path(__file__).parents[2] / "examples" / "models"
-BOX = {"sigma_u": (0, 2), "sigma_b": (0, 0.1), "rho_u": (0, 10), "rho_b": (0, 100)}
 SECONDS = 60
 SEEDS = (1, 2, 3)
 
 
 def main() -> int:
-    network = kx.load(MODELS / "autoregulation.xml")
+    network, box, times = system("autoregulation")
     print("| seed | law | mean | median | p90 | max | floor of 10⁴ paths | below floor | KL a sample | CPU s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     missed = False
     for seed in SEEDS:
         began = time.process_time()
-        net = kx.MET().train(network, times=(0, 10), box=BOX, budget_cpu=SECONDS, seed=seed)
+        net = kx.MET().train(network, times=times, box=box, budget_cpu=SECONDS, seed=seed)
         found, spent = net.certificate, time.process_time() - began
         seconds = (
             f"{found['training']['cpu_seconds']:.0f} (+ {spent - found['training']['cpu_seconds']:.0f} to certify)"
