@@ -2,7 +2,7 @@
 
 KX201 not converged · KX202 mass at the edge of a prior or box · KX203 two parameters fixed only
 together · KX204 cells that the posterior does not explain · KX205 not certified · KX206 prior that
-the data hardly narrowed.
+the data hardly narrowed · KX207 exact up to an error that is estimated, not proven.
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ def _verdicts(posterior: Posterior) -> Iterator[Finding]:
     if not posterior.certified:
         mend = "train longer or over a smaller box, or use an exact likelihood"
         yield Finding("KX205", "error", "likelihood", f"not certified: {certification(posterior)}", mend)
+    elif posterior.gate is not None and (estimate := posterior.gate.get("estimated")) is not None:
+        reason = f"the error of the stationary law is estimated as {float(estimate):.2g} at the posterior's mean"
+        mend = "no bound of it is proven: read the cells with a late finite time where one is needed"
+        yield Finding("KX207", "note", "likelihood", reason, mend)
 
 
 def _edges(posterior: Posterior) -> Iterator[Finding]:

@@ -128,11 +128,11 @@ class Likelihood:
             _require_within(name, prior[name], *self._box[name])
 
     def _refuse_times(self) -> None:
-        if infinite := [t for t in self.data.times if not np.isfinite(t)]:
+        if not np.isfinite(self.data.times).all() and not getattr(self.solver, "stationary", False):
             raise DataError(
-                f"the data are for t = {infinite[0]}, the stationary law, which this likelihood cannot ask for",
+                f"the data are for t = inf, the stationary law, which {type(self.solver).__name__} does not know",
                 place="time",
-                mend="read them with a late finite time, after which the law no longer changes",
+                mend="use fsp, or read them with a late finite time, after which the law no longer changes",
             )
         times = getattr(self.solver, "times", None)
         if times is None:

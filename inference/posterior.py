@@ -40,6 +40,8 @@ class Posterior:
     `gate` is None for an exact likelihood; otherwise what the exact solver said about the draws
     (pareto_k, efficiency, evaluations, certified, corrected ...). `weights` [C, n], summing to 1,
     carry the draws over to the exact likelihood: every statistic uses them, `uncorrected()` drops them.
+    `gate["estimated"]` is there where the exact likelihood is that of stationary laws whose error is
+    estimated, not proven.
     `converged` is the verdict on the chains, `complete` whether they ran as long as was asked.
     `predictive` is there once `predict` was asked. `meta`: seed, settings, digests of model, data and
     net, versions, CPU seconds.
@@ -148,7 +150,7 @@ class Posterior:
         return replace(self, weights=None, gate=gate)
 
     def check(self) -> Findings:
-        """What would mislead whoever believes the numbers: KX201 to KX206."""
+        """What would mislead whoever believes the numbers: KX201 to KX207."""
         return check_posterior(self)
 
     def predict(self, solver: Solver, *, rng: np.random.Generator, draws: int = 100) -> Posterior:

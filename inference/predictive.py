@@ -117,8 +117,10 @@ def predictive_check(
     data = posterior.data
     if draws < 2:
         raise SettingError(f"{draws} draws are too few", place="draws", mend="take about 100")
-    if not np.isfinite(data.times).all():
-        raise SettingError("cells of the stationary law cannot be drawn anew", place="time", mend="give a late time")
+    if not np.isfinite(data.times).all() and not getattr(solver, "stationary", False):
+        name = type(solver).__name__
+        reason = f"cells of the stationary law cannot be drawn anew: {name} does not know it"
+        raise SettingError(reason, place="time", mend="use fsp, or give a late time")
     repeats = max(1, min(REPEATS, SAMPLES // (draws * max(1, data.cells))))
     laws = list(_laws(posterior, solver, draws, rng))
     tables = [_compared(posterior, k, [law[k] for law in laws], repeats, rng) for k in range(len(data.times))]

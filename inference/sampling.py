@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ Array = NDArray[np.float64]
 EXACT = 1e-4
 """The largest proven error (total variation) of laws whose likelihood is taken for exact."""
 
+ESTIMATED = 1e-6
+"""The same where the error is estimated and not proven: that of stationary laws; the posterior says so."""
+
 
 def infer(  # noqa: PLR0913 - the face of api.md
     network: ReactionNetwork,
@@ -58,7 +61,9 @@ def infer(  # noqa: PLR0913 - the face of api.md
     `steps` steps, or, where that is None, until the chains have converged or `max_steps` are used up. The
     first quarter is dropped. A likelihood that is not exact (no proven error of at most 1e-4 in total
     variation) is held against `exact`, which must be, at 50 draws, and corrected by exact weights worth
-    about `exact_draws` draws (0: not corrected). Ctrl-C ends the walk; what there is comes back, marked
+    about `exact_draws` draws (0: not corrected). Stationary laws (data at time = inf) that can leave their
+    window have no proven error: they are taken for exact up to an estimated error of at most 1e-6, which
+    `gate` and `check()` (KX207) state. Ctrl-C ends the walk; what there is comes back, marked
     incomplete.
 
     Raises SettingError for priors wider than a net's box or parameters that are not in the model, and
@@ -127,31 +132,42 @@ def _exact_stage(
     """Nothing for an exact likelihood; the gate, and weights where there are any, for others."""
     flat = draws.reshape(-1, draws.shape[2])
     asked = judge or target.likelihood
-    if why := _not_exact(asked, flat.mean(axis=0)):
+    why, estimate = _not_exact(asked, flat.mean(axis=0))
+    if why:
         name = type(asked.solver).__name__
         return Weighed(not_checked(f"{name} {why}" + ("" if judge else ", and no exact solver was asked")))
     if judge is None:
-        return None
+        return None if estimate is None else Weighed({"certified": True, "corrected": False, "estimated": estimate})
     fit = log_density.ravel() - target.log_prior(flat)
 
     def told(share: float) -> None:
         if progress is not None:
             progress({"fraction": share, "exact weights": share})
 
-    return weigh(judge, flat, fit, name=type(judge.solver).__name__, correct=aim, rng=rng, told=told)
+    found = weigh(judge, flat, fit, name=type(judge.solver).__name__, correct=aim, rng=rng, told=told)
+    return found if estimate is None else replace(found, gate={**found.gate, "estimated": estimate})
 
 
-def _not_exact(likelihood: Likelihood, theta: Array) -> str | None:
-    """Why a solver is not to be taken for exact, asked for the error of its laws at one parameter vector."""
+def _not_exact(likelihood: Likelihood, theta: Array) -> tuple[str | None, float | None]:
+    """Why a solver is not to be taken for exact, asked for the error of its laws at one parameter vector.
+
+    And the estimate of that error, where none is proven and that was judged.
+    """
     if hasattr(likelihood.solver, "box"):
-        return "is a net"
+        return "is a net", None
     try:
-        error = likelihood.solver.solve(likelihood.at(theta), rng=np.random.default_rng(likelihood.seed)).error
+        found = likelihood.solver.solve(likelihood.at(theta), rng=np.random.default_rng(likelihood.seed))
     except KinetixError as problem:
-        return f"could not answer: {problem.reason}"
-    if error is None:
-        return "bounds no error of its laws"
-    return None if error <= EXACT else f"bounds the error of its laws by {error:.2g} only ({EXACT:g} is asked)"
+        return f"could not answer: {problem.reason}", None
+    if found.error is not None:
+        why = f"bounds the error of its laws by {found.error:.2g} only ({EXACT:g} is asked)"
+        return (None if found.error <= EXACT else why), None
+    *proven, _ = found.meta.get("error_by_time", [None])
+    estimate = found.meta.get("stationary", {}).get("estimate")
+    if estimate is None or not all(error <= EXACT for error in proven):
+        return "bounds no error of its laws", None
+    why = f"estimates the error of its stationary law as {estimate:.2g} ({ESTIMATED:g} is asked, as it is not proven)"
+    return (None, float(estimate)) if estimate <= ESTIMATED else (why, None)
 
 
 def _told(solver: Solver) -> dict[str, Any]:

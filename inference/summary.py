@@ -123,7 +123,9 @@ def _origin(posterior: Posterior) -> str:
     chains, n, _ = posterior.draws.shape
     solver = posterior.likelihood.get("solver", "unknown")
     weighed = ", weighed by the exact likelihood" if posterior.weights is not None else ""
-    return f"{chains * n:,} draws of {chains} chains{weighed}; {posterior.data}; likelihood {solver}"
+    estimate = (posterior.gate or {}).get("estimated")
+    exact = "" if estimate is None else f", exact up to an estimated error of {float(estimate):.1g}"
+    return f"{chains * n:,} draws of {chains} chains{weighed}; {posterior.data}; likelihood {solver}{exact}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from kinetix.space import StateSpace
 from .drive import is_driven
 from .parallel import Flag, run_all
 from .projection import driven_law
+from .projection.devices import COMPILED, is_compiled, require_device, torch_device
 from .projection.estimate import Estimate, estimate
 from .projection.frame import Start
 from .projection.grid import grid_of
@@ -37,8 +38,11 @@ from .projection.picker import Picker
 from .projection.projector import Law, Projector
 from .projection.roaming import Roaming
 from .projection.sensitivity import derivatives
-from .projection.stationary import horizon, stationary
-from .projection.window import WindowMaker
+from .projection.stationary import stationary, verified
+from .projection.weighing import listed_probabilities, stationary_maker, stationary_probabilities
+
+if TYPE_CHECKING:
+    from .projection.batched import Batched
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -57,7 +61,10 @@ class FSP:
     `leak` is the probability that may be lost by the last time; `max_states` the largest window;
     `caps` the largest count of species by name, which fixes their faces; `max_work` the largest
     number of additions in one integration (about 1e9 a second, so two minutes by default); `threads`
-    for batches of parameter vectors.
+    for batches of parameter vectors. `device` is where windows are integrated: "cpu", by compiled code,
+    one parameter vector a thread; or in torch, a batch at once, on "cuda", "cuda:1" ..., or "torch:cpu";
+    "auto" is CUDA where there is one, else "cpu". In torch the method is uniformisation alone, so laws
+    that run for very many events want "cpu".
     """
 
     stationary: ClassVar[bool] = True
@@ -68,6 +75,7 @@ class FSP:
     caps: Mapping[str, int] | None = None
     max_work: float = 1e11
     threads: int | None = None
+    device: str = COMPILED
 
     def __post_init__(self) -> None:
         for name, kind in (("leak", Real), ("max_states", Integral), ("max_work", Real)):
@@ -79,6 +87,7 @@ class FSP:
             raise SettingError(f"caps is {self.caps!r}", place="fsp", mend="give a mapping species -> largest count")
         if not 1e-13 <= self.leak < 1:
             raise SettingError(f"leak is {self.leak}", place="fsp", mend="give a probability from 1e-13 to below 1")
+        require_device(self.device)
         if self.max_states < 1:
             raise SettingError(f"max_states is {self.max_states}", place="fsp", mend="give a whole number >= 1")
 
@@ -87,17 +96,17 @@ class FSP:
         require(problem.model.network, "fsp")
         if is_driven(problem.model):
             problem.require_finite("fsp with events or laws that move")
+            self._require_compiled("models with events or laws that move")
             return driven_law.solve(self, problem)
         if np.isinf(problem.times[-1]):
             return self._with_limit(problem)
         started = time.process_time()
         projector = self._engine(problem)
-        many = not self.caps and len(problem.model.network.species) >= MANY_SPECIES
-        many = many and len(projector.maker.space(_nothing(problem)).free) >= MANY_SPECIES
+        many = self._has_many(projector)
         if many and projector.maker.space(projector.guess(problem.theta)).size > LARGE_BOX:
             return self._on_a_list(problem, projector.maker.start)
         try:
-            (found,) = projector.adapted(problem.theta[None, :], _nothing(problem), lambda law: law)
+            found = self._law(projector, problem.theta)
         except TruncationError:
             if not many:
                 raise
@@ -129,14 +138,56 @@ class FSP:
         """Log-probabilities of observed counts under many parameter vectors: one [B, U_k] a time.
 
         Every window holds the observed counts. The answer for a parameter vector does not depend
-        on the others of the batch.
+        on the others of the batch, beyond the stated error. Where laws are kept as lists of states,
+        counts that are off the list, and so less likely than what may be lost, have -inf.
         """
         require(problem.model.network, "fsp")
+        values = np.asarray(thetas, dtype=np.float64)
         if is_driven(problem.model):
-            return driven_law.log_prob_batch(self, problem, np.asarray(thetas, dtype=np.float64), counts, axes)
-        least = _nothing(problem)
-        for rows in counts:
-            least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
+            problem.require_finite("fsp with events or laws that move")
+            self._require_compiled("models with events or laws that move")
+            return driven_law.log_prob_batch(self, problem, values, counts, axes)
+        finite, found = problem.times[np.isfinite(problem.times)], []
+        if len(finite):
+            found = self._probabilities(replace(problem, times=finite), values, counts[: len(finite)], axes)
+        if len(finite) < len(problem.times):
+            self._require_compiled("stationary laws")
+            fixed, least = self._fixed(problem.model.network), _observed(problem, counts[-1:], axes)
+            limits = {"leak": self.leak, "max_states": self.max_states, "fixed": fixed, "threads": self.threads}
+            found.append(stationary_probabilities(problem, values, counts[-1], axes, least=least, **limits))
+        with np.errstate(divide="ignore"):
+            return [np.log(p) for p in found]
+
+    def _probabilities(
+        self, problem: Problem, thetas: Array, counts: Sequence[Counts], axes: Sequence[int]
+    ) -> list[Array]:
+        """Probabilities of observed counts at finite times: one [B, U_k] a time."""
+        least, projector = _observed(problem, counts, axes), self.projector(problem)
+        if not self._has_many(projector):
+            return self._on_boxes(projector, thetas, least, counts, axes)
+        each: list[list[Array]] = []
+        for theta in thetas[:, None]:
+            try:
+                if projector.maker.space(projector.guess(theta[0])).size > LARGE_BOX:
+                    raise TruncationError("the box is too large", place="fsp")
+                each.append([p[0] for p in self._on_boxes(projector, theta, least, counts, axes)])
+            except TruncationError:
+                each.append([])
+        lists = [b for b, found in enumerate(each) if not found]
+        if lists:
+            self._require_compiled("laws kept as lists of states")
+            limits = {"leak": self.leak, "max_states": self.max_states, "max_work": self.max_work}
+            found = listed_probabilities(problem, thetas[lists], counts, axes, threads=self.threads, **limits)
+            for b, one in zip(lists, found, strict=True):
+                each[b] = one
+        return [np.stack(column) for column in zip(*each, strict=True)]
+
+    def _on_boxes(
+        self, projector: Projector, thetas: Array, least: Counts, counts: Sequence[Counts], axes: Sequence[int]
+    ) -> list[Array]:
+        """The same by windows that hold `least` [S]."""
+        if not is_compiled(self.device):
+            return self._batched(projector).probabilities(thetas, least, counts, axes)
         pickers: dict[int, tuple[StateSpace, list[Picker]]] = {}
 
         def weighed(law: Law) -> list[Array]:
@@ -144,9 +195,7 @@ class FSP:
                 pickers[id(law.space)] = law.space, [Picker.of(law.space, rows, axes) for rows in counts]
             return [picker(p) for picker, p in zip(pickers[id(law.space)][1], law.laws, strict=True)]
 
-        found = self.projector(problem).adapted(np.asarray(thetas, dtype=np.float64), least, weighed)
-        with np.errstate(divide="ignore"):
-            return [np.log(np.stack(column)) for column in zip(*found, strict=True)]
+        return [np.stack(column) for column in zip(*projector.adapted(thetas, least, weighed), strict=True)]
 
     def log_prob_gradient_batch(
         self,
@@ -163,10 +212,9 @@ class FSP:
         The derivatives are those of the log-probabilities by theta at the places `parameters` [K], by forward
         sensitivities on the same windows; NaN where a probability is 0.
         """
+        self._require_compiled("derivatives")
         values, which = np.asarray(thetas, dtype=np.float64), list(parameters)
-        least = _nothing(problem)
-        for rows in counts:
-            least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
+        least = _observed(problem, counts, axes)
         projector = self.projector(problem)
         spaces = projector.adapted(values, least, lambda law: law.space)
 
@@ -183,31 +231,31 @@ class FSP:
             return logs, [np.stack([s / p[:, None] for p, s in column]) for column in found]
 
     def estimate(self, problem: Problem) -> Estimate:
-        """States, memory and seconds that `solve` will take, before any of it; see `Estimate`."""
+        """States, memory and seconds that `solve` will take on "cpu", before any of it; see `Estimate`."""
         return estimate(self.projector(problem), problem.theta)
 
     def _with_limit(self, problem: Problem) -> Solution:
-        """The laws at the finite times, and the stationary one; no error is proven of that, so none is stated."""
+        """The laws at the finite times, and the stationary one, whose error is proven where nothing can leave."""
+        self._require_compiled("stationary laws")
         started, finite = time.process_time(), problem.times[:-1]
         network, laws, errors = problem.model.network, [], []
         if len(finite):
             first = self.solve(replace(problem, times=finite))
             laws, errors = list(first.laws), list(first.meta["error_by_time"])
-        maker = WindowMaker(problem.model, Start.of(problem.initial), problem.theta, 1.0)
-        maker = replace(maker, end=max(horizon(maker, problem.theta), *finite, 0.0))
-        found = stationary(maker, problem.theta, leak=self.leak, max_states=self.max_states, fixed=self._fixed(network))
-        meta = provenance(
-            self,
-            network,
-            started,
-            error_by_time=[*errors, None],
-            states=found.space.size,
-            stationary={"leak": found.leak, "residual": found.residual},
-        )
-        return Solution.of(problem, [*laws, Tabulated(found.space, found.p)], error=None, meta=meta)
+        maker = stationary_maker(problem, problem.theta)
+        limits = {"leak": self.leak, "max_states": self.max_states, "fixed": self._fixed(network)}
+        found = stationary(maker, problem.theta, **limits)
+        found = verified(maker, problem.theta, found, max_states=self.max_states)
+        missing = max(1.0 - float(maker.start.p.sum()), 0.0)
+        errors.append(None if found.error is None else found.error + missing)
+        told = {"leak": found.leak, "residual": found.residual, "estimate": found.estimate}
+        meta = provenance(self, network, started, error_by_time=errors, states=found.space.size, stationary=told)
+        error = None if errors[-1] is None else float(max(errors))
+        return Solution.of(problem, [*laws, Tabulated(found.space, found.p)], error=error, meta=meta)
 
     def _on_a_list(self, problem: Problem, start: Start) -> Solution:
         """The laws on lists of states; see `roaming`."""
+        self._require_compiled("laws kept as lists of states")
         started = time.process_time()
         roaming = Roaming(problem.model, problem.theta, self.leak, self.max_states, self.max_work)
         (found,) = run_all([partial(roaming.laws, start, problem.times)], self.threads)
@@ -232,14 +280,15 @@ class FSP:
 
     def window(self, problem: Problem, thetas: Array, *, leak: float | None = None) -> StateSpace:
         """The union, over parameter vectors [B, P] and all times, of windows that lose at most `leak`."""
-        projector = (self if leak is None else replace(self, leak=leak)).projector(problem)
+        projector = replace(self, leak=self.leak if leak is None else leak).projector(problem)
         caps = projector.adapted(np.asarray(thetas, dtype=np.float64), _nothing(problem), lambda law: law.caps)
         return projector.maker.space(np.max(caps, axis=0))
 
     def tables(self, problem: Problem, thetas: Array, space: StateSpace) -> tuple[Array, Array]:
         """The laws on one fixed window: [B, P] -> p [B, T, N] and the probability lost by the last time [B]."""
         projector = self.projector(problem)
-        laws = projector.on(space, np.asarray(thetas, dtype=np.float64))
+        engine = projector if is_compiled(self.device) else self._batched(projector)
+        laws = engine.on(space, np.asarray(thetas, dtype=np.float64))
         return laws, np.maximum(projector.maker.start.p.sum() - laws[:, -1].sum(axis=-1), 0.0)
 
     def projector(self, problem: Problem) -> Projector:
@@ -251,6 +300,31 @@ class FSP:
             )
         problem.require_finite("this question to fsp")
         return self._engine(problem)
+
+    def _has_many(self, projector: Projector) -> bool:
+        """Whether the free species are so many that a law may be kept as a list of states."""
+        species = len(projector.maker.frame.least)
+        if self.caps or species < MANY_SPECIES:
+            return False
+        return len(projector.maker.space(np.zeros(species, dtype=np.int64)).free) >= MANY_SPECIES
+
+    def _law(self, projector: Projector, theta: Array) -> Law:
+        """The law of one parameter vector on an adapted window."""
+        least = np.zeros(len(projector.maker.frame.least), dtype=np.int64)
+        if is_compiled(self.device):
+            return projector.adapted(theta[None, :], least, lambda law: law)[0]
+        return self._batched(projector).laws(theta[None, :], least)[0]
+
+    def _batched(self, projector: Projector) -> Batched:
+        from .projection.batched import Batched
+
+        return Batched(projector, torch_device(self.device))
+
+    def _require_compiled(self, what: str) -> None:
+        """UnsupportedFeature for what torch does not do here."""
+        if not is_compiled(self.device):
+            reason = f"{what} are for compiled code, not for device {self.device!r}"
+            raise UnsupportedFeature(reason, place="fsp", mend="use device='cpu'")
 
     def _engine(self, problem: Problem) -> Projector:
         return Projector.of(
@@ -265,3 +339,11 @@ class FSP:
 
 def _nothing(problem: Problem) -> Counts:
     return np.zeros(len(problem.model.network.species), dtype=np.int64)
+
+
+def _observed(problem: Problem, counts: Sequence[Counts], axes: Sequence[int]) -> Counts:
+    """The largest observed counts [S], 0 where a species is not observed."""
+    least = _nothing(problem)
+    for rows in counts:
+        least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
+    return least

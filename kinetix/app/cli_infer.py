@@ -90,8 +90,8 @@ def infer(
             progress=progress,
             **settings,
         )
-    if np.isfinite(cells.times).all():  # of the stationary law no new cells can be drawn
-        believed = judge if judge is not None and posterior.corrected else weigher
+    believed = judge if judge is not None and posterior.corrected else weigher
+    if np.isfinite(cells.times).all() or getattr(believed, "stationary", False):
         posterior = posterior.predict(believed, rng=np.random.default_rng(number_of_run))
     if output is not None:
         posterior.save(output)

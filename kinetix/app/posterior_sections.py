@@ -83,7 +83,7 @@ def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Se
     blocks += [note(f"{f.element}: {f.reason}. What helps: {f.mend}.", "bad") for f in found]
     blocks += [heading("Chains"), prose(CHAINS), table(STATISTICS, rows)]
     blocks.append(picture(plots.trace(posterior), "The chains as they ran", TRACES))
-    if posterior.gate is not None:
+    if posterior.gate is not None and {"efficiency", "reason"} & set(posterior.gate):  # it was held against another
         blocks += _gate(posterior.gate)
     if exact is not None:
         blocks += _shift(posterior, exact)
@@ -130,6 +130,9 @@ def verdict(posterior: Posterior) -> tuple[str, Tone]:
         return f"Not to be trusted yet: {' and '.join(failings)}.", "bad"
     if posterior.corrected:
         return "The chains converged, and the draws were carried over to the exact likelihood.", "good"
+    if posterior.gate is not None and posterior.gate.get("estimated") is not None:
+        error = f"{float(posterior.gate['estimated']):.1g}"
+        return f"The chains converged, and the likelihood is exact up to an estimated error of {error}.", "good"
     if posterior.gate is not None:
         return "The chains converged, and the net agrees with the exact likelihood at these rates.", "good"
     return "The chains converged, and the likelihood is exact.", "good"

@@ -144,10 +144,33 @@ def test_refusals_of_names_and_times():
         Likelihood(PoissonNet(), problem, cells(), ("brith",))
     with pytest.raises(DataError, match="'Y' is not a species"):
         Likelihood(PoissonNet(), problem, Observations.from_counts("Y", 1.0, [1]), names)
-    with pytest.raises(DataError, match="stationary law"):
-        Likelihood(FSP(), problem, Observations.from_counts("X", np.inf, [1]), names)
+    with pytest.raises(DataError, match="stationary law, which PoissonNet does not know"):
+        Likelihood(PoissonNet(), problem, Observations.from_counts("X", np.inf, [1]), names)
     with pytest.raises(SettingError, match=r"time 6 lie outside the net's training interval \[0, 5\]"):
         Likelihood(PoissonNet(), problem, cells((2.0, 6.0)), names)
+
+
+@dataclass(frozen=True)
+class LawByLaw:
+    """FSP asked law by law."""
+
+    stationary = True
+
+    def solve(self, problem, *, rng):
+        return FSP().solve(problem)
+
+
+@pytest.mark.parametrize("solver", [FSP(), LawByLaw()], ids=lambda s: type(s).__name__)
+def test_cells_of_the_stationary_law(solver):
+    """Beside a start and a finite time, in one batch and law by law. Mutant: the rows of the last two times swapped."""
+    data = Observations.from_counts("X", [0.0, 0.5, 0.5, np.inf, np.inf], [[0], [1], [4], [3], [9]])
+    f = Likelihood(solver, Problem.of(birth_death(), 1.0), data, ("birth", "death"))
+    expected = []
+    for birth, death in THETAS:
+        mean = birth / death
+        early = scipy.stats.poisson.logpmf([1, 4], mean * (1 - np.exp(-0.5 * death))).sum()
+        expected.append(early + scipy.stats.poisson.logpmf([3, 9], mean).sum())
+    assert f(THETAS) == pytest.approx(expected, rel=1e-8)
 
 
 def test_priors_wider_than_the_box_are_refused():
