@@ -70,7 +70,7 @@ RUNS: Mapping[str, frozenset[Construct]] = MappingProxyType(
         "ssa": _STEPS | {Construct.TIME, Construct.STATE_EVENTS, Construct.STATE_EVENTS_ON_PARAMETERS},
         "tau-leaping": frozenset(),
         "met": frozenset(),
-        "van": frozenset(),
+        "van": frozenset({Construct.TIME_STEPS, Construct.TIME}),
         "mean-field": frozenset(Construct),
         "linear-noise": frozenset({Construct.TIME_STEPS, Construct.TIME, Construct.FRACTIONS}),
     }

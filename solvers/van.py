@@ -13,46 +13,34 @@ Y. Tang, J. Weng, P. Zhang, Nat. Mach. Intell. 5 (2023) 376, doi:10.1038/s42256-
 from __future__ import annotations
 
 import json
-import time
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from kinetix.compiler import compile_network
 from kinetix.constructs import require
-from kinetix.distribution import Distribution, PointMass
-from kinetix.errors import CheckpointError, RunError, SettingError, UnsupportedFeature
-from kinetix.findings import Finding
+from kinetix.errors import RunError, SettingError, UnsupportedFeature
 from kinetix.network import ReactionNetwork, require_known
-from kinetix.problem import Problem
-from kinetix.provenance import provenance
-from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
-from .nets.certificate import certify_times
-from .nets.checkpoint import Weights, save_net
+from .nets.autoregressive import Autoregressive
+from .nets.checkpoint import Weights
 from .nets.layout import Layout
-from .nets.net_law import NetLaw
-from .nets.observed import log_prob_observed
 from .nets.path_teacher import PathTeacher, Subjects
 from .nets.recurrent import Recurrent
 from .nets.run_folder import RunFolder
-from .nets.sealed import weights_digest
 from .nets.stepping import Steps, steps
-from .nets.trained import OutsideBoxWarning, require_same, saved_window, seed_of
+from .nets.trained import seed_of
+from .nets.trained_van import TrainedVAN, make_net, restored, subjects_of
 from .nets.training import Budget, Progress, Record, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]
-Counts = NDArray[np.int64]
 
 ROWS = 4096
 """Prefixes that a block of trajectories should have, for a step of a few milliseconds."""
@@ -71,6 +59,7 @@ class VAN:
     """
 
     mode: Literal["time-conditional", "stepped"] = "time-conditional"
+    net: Literal["recurrent", "transformer"] = "recurrent"
     width: int = 64
     caps: Mapping[str, int] | None = None
     rate: float = 3e-3
@@ -83,11 +72,18 @@ class VAN:
     epochs: int = 100
     batch: int = 1000
     step_rate: float = 1e-3
+    optimiser: Literal["adam", "natural"] = "adam"
+    targets: Literal["euler", "short-time"] = "euler"
+    start: Literal["previous", "forward-kl"] = "previous"
     checked: int = 8
 
     def __post_init__(self) -> None:
         if self.mode not in {"time-conditional", "stepped"}:
             raise SettingError(f"unknown mode {self.mode!r}", place="van", mend="use time-conditional or stepped")
+        if self.net not in {"recurrent", "transformer"}:
+            raise SettingError(f"unknown net {self.net!r}", place="van", mend="use recurrent or transformer")
+        if self.mode == "stepped" and self.net != "recurrent":
+            raise SettingError("a stepped VAN is a stack of recurrent nets", place="net", mend="use net='recurrent'")
         if self.grid not in {"even", "geometric"}:
             raise SettingError(f"unknown grid {self.grid!r}", place="van", mend="use even or geometric")
         for name in ("width", "paths", "points", "blocks", "epochs_first", "epochs", "batch"):
@@ -126,7 +122,7 @@ class VAN:
             raise SettingError(f"times {times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
         own = network.replace(parameters=parameters, initial=initial)
         require(own, "van")
-        subjects = _subjects(own, (float(times[0]), float(times[1])))
+        subjects = subjects_of(own, (float(times[0]), float(times[1])))
         given = any(v is not None for v in (budget, budget_cpu, budget_steps))
         clock = Budget(budget, budget_cpu, budget_steps) if given or self.mode == "time-conditional" else None
         if resume and (self.mode == "stepped" or output is None):
@@ -141,7 +137,7 @@ class VAN:
                 net, record = job.conditional(clock, folder, resume)
                 interval, stored = subjects.times, None
             trained = TrainedVAN(own, net, self, seed, interval, stored)
-            trained = replace(trained, certificate=trained.certified(record))
+            trained = replace(trained, certificate=trained.certified(record, self.checked))
             if output is not None:
                 trained.save(output)
         return trained
@@ -173,16 +169,18 @@ class _Job:
             raise UnsupportedFeature("no species varies freely in this model", place="van", mend="solve it with fsp")
         return layout
 
-    def conditional(self, clock: Budget, folder: RunFolder | None, resume: bool) -> tuple[Recurrent, Record]:
+    def conditional(self, clock: Budget, folder: RunFolder | None, resume: bool) -> tuple[Autoregressive, Record]:
         """The time-conditional net."""
         how, rng = self.settings, np.random.default_rng(self.seed)
         roots = [int(r) for r in rng.integers(2**62, size=3)]
         layout = self.layout(np.random.default_rng(roots[0]))
         with seeded(roots[1]):
-            net = Recurrent(layout, context=self.subjects.clock.size, width=how.width)
+            net = make_net(how, layout, self.subjects.clock)
         teacher = PathTeacher(
-            self.subjects, layout, roots[2], paths=how.paths, points=how.points, blocks=how.blocks, every=8
+            self.subjects, layout, roots[2], paths=how.paths, points=how.points, blocks=how.blocks
         ).fitted(ROWS)
+        if clock.steps is None:
+            teacher = teacher.paced(net)
         told = {
             "settings": asdict(how),
             "times": list(self.subjects.times),
@@ -202,9 +200,10 @@ class _Job:
         how, rng, watch = self.settings, np.random.default_rng(self.seed), Budget(steps=1)
         layout = self.layout(np.random.default_rng(int(rng.integers(2**62))))
         with seeded(int(rng.integers(2**62))), threads(1):
-            net = Recurrent(layout, width=how.width)
+            net = cast("Recurrent", make_net(how, layout, None))
         t0, t1 = self.subjects.times
-        plan = Steps(how.dt or t1 / 100, how.grid, how.epochs_first, how.epochs, how.batch, how.step_rate)
+        plan = Steps(how.dt or t1 / 100, how.grid, how.epochs_first, how.epochs, how.batch, how.step_rate,
+                     how.optimiser, how.targets, how.start)  # fmt: skip
         grid, model, updates, loss = plan.times(t1), self.subjects.model, 0, np.nan
         stored: list[float] = []
         weights: list[Mapping[str, Tensor]] = []
@@ -219,199 +218,13 @@ class _Job:
                 break
         if not stored:
             raise RunError(f"the budget ended before the first time {t0:g} was reached", mend="give a larger budget")
-        stack = Recurrent(layout, width=how.width, members=len(stored))
+        stack = cast("Recurrent", make_net(how, layout, None, members=len(stored)))
         stack.load_state_dict({name: torch.cat([w[name] for w in weights]) for name in weights[0]})
         notes = () if stored[-1] == grid[-1] else (f"the budget ended at time {stored[-1]:g} of {t1:g}",)
         record = Record(updates, float(loss), watch.wall_seconds, watch.cpu_seconds, notes)
         return stack, (t0, stored[-1]), np.array(stored), record
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedVAN:
-    """A trained net: a solver for its one problem, at any of its times (stepped: at those of `stored` only)."""
-
-    network: ReactionNetwork
-    net: Recurrent
-    settings: VAN
-    seed: int
-    times: tuple[float, float]
-    stored: Array | None = None
-    certificate: Mapping[str, Any] = field(default_factory=dict)
-
-    kind = "van"
-
-    @property
-    def box(self) -> Mapping[str, tuple[float, float]]:
-        """Nothing is varied."""
-        return {}
-
-    @property
-    def window(self) -> StateSpace:
-        """The states that it knows."""
-        return self.net.layout.window
-
-    @property
-    def subjects(self) -> Subjects:
-        """The problem that it was trained for."""
-        return _subjects(self.network, self.times)
-
-    # answers -----------------------------------------------------------------------------------
-
-    def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
-        """The laws at the problem's times; a time outside the interval gets a warning, here and in `meta`."""
-        started = time.process_time()
-        start = self._start(problem, problem.theta[None])
-        findings = []
-        if reason := self._outside(problem.times[problem.times > 0]):
-            warnings.warn(f"{reason}: a net is confidently wrong there", OutsideBoxWarning, stacklevel=2)
-            findings.append(Finding("KX301", "warning", "times", reason, "train for longer, or use fsp or ssa"))
-        seed = int(rng.integers(2**62))
-        laws: list[Distribution] = [
-            PointMass(start) if t == 0 else NetLaw(*self._at(float(t)), seed) for t in problem.times
-        ]
-        meta = provenance(self.settings, problem.model.network, started, certificate=dict(self.certificate))
-        meta["findings"] = [*meta["findings"], *(asdict(f) for f in findings)]
-        return Solution.of(problem, laws, meta=meta)
-
-    def log_prob_batch(
-        self,
-        problem: Problem,
-        thetas: Array,
-        counts: Sequence[Counts],
-        axes: Sequence[int],
-        *,
-        rng: np.random.Generator,
-    ) -> list[Array]:
-        """Log-probabilities of observed counts; see `kinetix.solver.BatchSolver`.
-
-        Rate vectors other than its own, times outside its interval and counts outside its window are refused.
-        """
-        del rng
-        batch = np.atleast_2d(thetas)
-        start = self._start(problem, batch)
-        if reason := self._outside(problem.times):
-            raise SettingError(reason, place="times", mend="train for longer")
-        result, names = [], self.network.species_names
-        for t, rows in zip(problem.times, counts, strict=True):
-            if t == 0:
-                one = np.where((np.asarray(rows) == start[list(axes)]).all(axis=-1), 0.0, -np.inf)[None]
-            else:
-                net, context = self._at(float(t))
-                with torch.no_grad():
-                    one = log_prob_observed(net, context[None], rows, axes, names).numpy().astype(np.float64)
-            result.append(np.repeat(one, len(batch), axis=0))
-        return result
-
-    def certified(self, record: Record) -> dict[str, Any]:
-        """The certificate: distances to exact laws at a few of its times."""
-        t0, t1 = self.times
-        low, number = max(t0, t1 / 200), self.settings.checked
-        times = np.geomspace(low, t1, number) if low < t1 else np.array([t1] * min(number, 1))
-        if self.stored is not None:
-            some = np.linspace(0, len(self.stored) - 1, min(number, len(self.stored)))
-            times = self.stored[np.unique(some.round().astype(np.int64))]
-        return certify_times(
-            self.network,
-            self.net.layout,
-            times.tolist(),
-            lambda c: NetLaw(*self._at(c.time)),
-            teacher="trajectories" if self.stored is None else "master equation, step by step",
-            record=record,
-        )
-
-    def _at(self, t: float) -> tuple[Recurrent, Tensor]:
-        """The net and its context at a time."""
-        if self.stored is None:
-            return self.net, self.subjects.clock_features(np.array([t]))[0]
-        nearest = int(np.argmin(np.abs(self.stored - t)))
-        if abs(self.stored[nearest] - t) > 1e-9 * t:
-            known = ", ".join(f"{s:.6g}" for s in self.stored)
-            raise SettingError(f"a stepped VAN has no law at time {t:g}", place="times", mend=f"there are {known}")
-        return self.net.chosen([nearest]), torch.zeros(0)
-
-    def _outside(self, times: Array) -> str | None:
-        t0, t1 = self.times
-        wrong = [float(t) for t in times if not t0 * (1 - 1e-9) <= t <= t1 * (1 + 1e-9)]
-        return f"time {wrong[0]:g} lies outside the training interval [{t0:g}, {t1:g}]" if wrong else None
-
-    def _start(self, problem: Problem, thetas: Array) -> Counts:
-        """The initial counts of a problem that is this net's own; others are refused."""
-        require_same(self.network, problem.model)
-        model, mend = compile_network(self.network), "train a VAN for these values, or a MET for many"
-        for name, own, column in zip(self.network.theta_names, model.theta, thetas.T, strict=True):
-            if wrong := [float(v) for v in column if not np.isclose(v, own, rtol=1e-9, atol=0)]:
-                raise SettingError(f"a VAN knows one rate vector: {name} = {own:g}, not {wrong[0]:g}", mend=mend)
-        if not isinstance(problem.initial, PointMass):
-            raise UnsupportedFeature("a net answers for one initial state, not for a law", place="initial")
-        if (problem.initial.counts != model.initial).any():
-            at = problem.initial.counts.tolist()
-            raise SettingError(f"a VAN knows one start: {model.initial.tolist()}, not {at}", place="initial", mend=mend)
-        return problem.initial.counts
-
-    # saving ------------------------------------------------------------------------------------
-
-    def save(self, folder: str | Path) -> None:
-        """Write `weights.safetensors`, `manifest.json` and the model's text; `kinetix.open` reads them back."""
-        save_net(self, folder)
-
-    def manifest(self) -> Mapping[str, Any]:
-        """Everything but weights and network, as plain values."""
-        return {
-            "settings": asdict(self.settings),
-            "seed": self.seed,
-            "times": list(self.times),
-            "stored": None if self.stored is None else self.stored.tolist(),
-            "lower": list(self.window.lower),
-            "shape": list(self.window.shape),
-            "certificate": dict(self.certificate),
-        }
-
-    def weights(self) -> Mapping[str, Tensor]:
-        """The weights by name."""
-        return dict(self.net.state_dict())
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the weights, as the manifest on disk has it."""
-        return weights_digest(self.weights())
-
-
-def _subjects(network: ReactionNetwork, times: tuple[float, float]) -> Subjects:
-    """The one problem of a network with its own values."""
-    model = compile_network(network)
-    return Subjects(model, model.theta[None], model.initial[None], times)
-
-
-class _Saved(BaseModel):
-    """The schema of a manifest, bounded before anything is made."""
-
-    model_config = ConfigDict(extra="forbid")
-    settings: dict[str, Any]
-    seed: int
-    times: tuple[float, float]
-    stored: list[float] | None = Field(max_length=10**6)
-    lower: list[int] = Field(max_length=4096)
-    shape: list[int] = Field(max_length=4096)
-    certificate: dict[str, Any]
-
-
 def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: Weights) -> TrainedVAN:
     """The net of `TrainedVAN.manifest` and its weights."""
-    saved = _Saved.model_validate(manifest)
-    settings = VAN(**saved.settings)
-    if (settings.mode == "stepped") != bool(saved.stored):
-        raise CheckpointError("the times of the steps do not fit the mode", place="manifest")
-    stored = np.array(saved.stored) if saved.stored else None
-    layout = Layout.of(saved_window(network, saved.lower, saved.shape))
-    size = {
-        "context": _subjects(network, saved.times).clock.size if stored is None else 0,
-        "width": settings.width,
-        "members": 1 if stored is None else len(stored),
-    }
-    with torch.device("meta"):
-        sketch = Recurrent(layout, **size)
-    weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})
-    with seeded(0):
-        net = Recurrent(layout, **size)
-    weights.pour(net)
-    return TrainedVAN(network, net.eval(), settings, saved.seed, saved.times, stored, saved.certificate)
+    return restored(network, manifest, weights, VAN)

@@ -51,6 +51,11 @@ class Autoregressive(nn.Module, ABC):
 
     # the law -----------------------------------------------------------------------------------
 
+    def step(self, state: Any, position: int, previous: Tensor | None, values: Tensor) -> tuple[Tensor, Any]:
+        """Log conditionals of `position` after the prefixes `values` [B, D] -> [B, cap], and the next state."""
+        raw, following = self.advance(state, position, previous)
+        return self._normalised(raw, position, values), following
+
     def log_conditionals(self, context: Tensor, counts: Tensor) -> list[Tensor]:
         """Log P(. | counts < i) of every position, normalised over the admissible values.
 

@@ -6,6 +6,8 @@ descent share the budget. One block serves all members of a stacked net.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -16,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinetix.compiler import CompiledModel
+from kinetix.errors import UnsupportedFeature
 from kinetix.prompt import PromptEncoding
 from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
+from .autoregressive import Autoregressive
 from .layout import Layout
 from .prefixes import PrefixTree, cross_entropy, prefix_tree
-from .recurrent import Recurrent
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -33,6 +36,12 @@ MARGIN = 1.2
 """The window reaches this times the largest count of the pilots."""
 BEYOND = 1.1
 """Trajectories run to this times the last time: a fitted curve is worst at its ends."""
+MORE_POINTS = 4
+"""Where a block has few prefixes it gets up to this many times the points."""
+SHARE = 0.3
+"""Of the time of training that new trajectories take."""
+SELDOM = 64
+"""Most steps between new blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +56,7 @@ class Subjects:
     def paths(self, times: Array, number: int, rng: np.random.Generator) -> Counts:
         """`number` exact trajectories of each: [M, number, T, S]."""
         thetas, starts = np.repeat(self.thetas, number, axis=0), np.repeat(self.starts, number, axis=0)
-        paths = simulate(self.model, times, thetas, starts, rng=rng, threads=1)
+        paths = move(self.model, times, thetas, starts, rng)
         return paths.reshape(len(self.thetas), number, len(times), -1)
 
     @property
@@ -77,33 +86,43 @@ class Subjects:
         Laws are used only where every member starts with the same totals.
         """
         t1 = self.times[1]
-        number = max(4, PILOTS // len(self.thetas))
-        paths = self.paths(np.geomspace(t1 / 200, BEYOND * t1, 24), number, rng)
+        number, times = max(4, PILOTS // len(self.thetas)), np.geomspace(t1 / 200, BEYOND * t1, 24)
+        paths = self.paths(times, number, rng)
         states = np.concatenate([paths.reshape(len(paths), -1, paths.shape[-1]), self.starts[:, None]], axis=1)
         laws = self.model.network.conservation_laws()
         same = [bool((self.starts @ law == self.starts[0] @ law).all()) for law in laws]
-        return StateSpace.conserved(laws[same], self.starts[0], [int(u) for u in self._upper(states)])
+        return StateSpace.conserved(laws[same], self.starts[0], [int(u) for u in self._upper(states, times)])
 
-    def _upper(self, states: Counts) -> Counts:
-        """The upper edge [S] from the states [M, n, S] that the pilots visited."""
+    def _upper(self, states: Counts, times: Array) -> Counts:
+        """The upper edge [S] from the states [M, n, S] that the pilots visited, by the laws at any of the `times`."""
+        at = times if self.model.network.depends_on_time else times[:1]
         flat = states.reshape(-1, states.shape[-1])
         most = flat.max(axis=0)
         thetas = np.repeat(self.thetas, states.shape[1], axis=0)
         upper: Counts = np.ceil(MARGIN * most).astype(np.int64)
         for s in range(len(most)):
             at_top = flat[:, s] == most[s]
-            rates = self.model.propensities(flat[at_top], thetas[at_top])
-            if not (rates[:, self.model.change[:, s] > 0] > 0).any():
+            laws = [self.model.propensities(flat[at_top], thetas[at_top], t) for t in at.tolist()]
+            if not any((rates[:, self.model.change[:, s] > 0] > 0).any() for rates in laws):
                 upper[s] = most[s]
         return upper
+
+
+def move(model: CompiledModel, times: Array, thetas: Array, starts: Counts, rng: np.random.Generator) -> Counts:
+    """Exact trajectories [n, T, S], by a kernel that is written for the model if one can be: many runs pay for it."""
+    try:
+        return simulate(model, times, thetas, starts, rng=rng, threads=1, engine="lanes")
+    except UnsupportedFeature:
+        return simulate(model, times, thetas, starts, rng=rng, threads=1)
 
 
 @dataclass(eq=False)
 class PathTeacher:
     """Maximum likelihood on exact trajectories of the `subjects`.
 
-    A block has `paths` trajectories a member at `points` times. Every `every` steps a new block joins
-    the stock, up to `blocks`; each step looks at one of the stock. Block b depends on (`root`, b) alone.
+    A block has `paths` trajectories a member at `points` times; `parts` blocks are cut from one run of
+    trajectories. Every `every` steps a new block joins, and each step looks at one of the last
+    `blocks`. Block b depends on (`root`, b) alone.
     """
 
     subjects: Subjects
@@ -113,6 +132,7 @@ class PathTeacher:
     points: int = 16
     blocks: int = 64
     every: int = 4
+    parts: int = 1
     stock: dict[int, PrefixTree] = field(default_factory=dict)
     kept: list[float] = field(default_factory=list)
 
@@ -120,13 +140,38 @@ class PathTeacher:
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
         """Cross-entropy of one block; see `training.Teacher`."""
-        number = int(rng.integers(min(self.blocks, 1 + step // self.every)))
-        return cross_entropy(cast("Recurrent", net), self.block(number)), {"batch": f"block {number} of trajectories"}
+        newest = step // self.every
+        oldest = max(0, newest - self.blocks + 1)
+        number = oldest + int(rng.integers(newest - oldest + 1))
+        for old in [k for k in self.stock if k + self.parts < oldest]:
+            del self.stock[old]
+        facts = {"batch": f"block {number} of trajectories"}
+        return cross_entropy(cast("Autoregressive", net), self.block(number)), facts
 
     def fitted(self, rows: int) -> PathTeacher:
-        """The same with so few trajectories a block (16 at least) that a step weighs about `rows` prefixes."""
+        """The same with blocks of about `rows` prefixes, as a step should weigh.
+
+        Larger ones are cut into parts (of 16 trajectories at least); smaller ones get more times.
+        """
         here = self.block(0).rows
-        return self if here <= rows else replace(self, paths=max(16, self.paths * rows // here), stock={}, kept=[])
+        if here <= rows:
+            more = min(MORE_POINTS, rows // here)
+            return self if more <= 1 else replace(self, points=more * self.points, stock={}, kept=[])
+        paths = min(self.paths, max(16, self.paths * rows // here))
+        return replace(self, paths=paths, parts=max(1, self.paths // paths), stock={}, kept=[])
+
+    def paced(self, net: Autoregressive) -> PathTeacher:
+        """The same with new blocks so often that they take about `SHARE` of the time: measured, so never the same."""
+        self.block(0)  # compiles what has to be compiled
+        began = time.process_time()
+        tree = self.block(self.parts)
+        making = (time.process_time() - began) / self.parts
+        for _ in range(2):
+            began = time.process_time()
+            torch.autograd.grad(cross_entropy(net, tree), list(net.parameters()), allow_unused=True)
+            looking = time.process_time() - began
+        every = math.ceil(making / looking * (1 - SHARE) / SHARE)
+        return replace(self, every=min(max(every, 1), SELDOM))
 
     def state(self) -> Mapping[str, Any]:
         """Nothing: blocks are made again from the root."""
@@ -136,11 +181,16 @@ class PathTeacher:
         """Nothing to go back to."""
 
     def block(self, number: int) -> PrefixTree:
-        """Block `number`, simulated when it is first asked for."""
+        """Block `number`, simulated with the others of its run when it is first asked for."""
         if number not in self.stock:
-            rng = np.random.default_rng([self.root, number])
-            times = self.subjects.draw_times(self.points, rng)
-            self.stock[number] = self._tree(times, self.subjects.paths(times, self.paths, rng))
+            run = number // self.parts
+            rng = np.random.default_rng([self.root, run])
+            apart = min(self.parts, 4)  # blocks of a run look at different times, in turns
+            times = self.subjects.draw_times(apart * self.points, rng)
+            paths = self.subjects.paths(times, self.parts * self.paths, rng)
+            for k in range(self.parts):
+                own, some = slice(k * self.paths, (k + 1) * self.paths), slice(k % apart, None, apart)
+                self.stock[run * self.parts + k] = self._tree(times[some], paths[:, own, some])
         return self.stock[number]
 
     def _tree(self, times: Array, paths: Counts) -> PrefixTree:

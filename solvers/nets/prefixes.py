@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .recurrent import Recurrent
+from .autoregressive import Autoregressive
 
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Level:
+class Level(NamedTuple):
     """The prefixes of one length: the row of each one's parent a level up, its last value, its weight: [rows].
 
     `values` [rows, D] are the prefixes themselves, zeros behind.
@@ -44,6 +44,18 @@ class PrefixTree:
     def rows(self) -> int:
         """Rows that a net has to look at."""
         return len(self.context) + sum(len(level.last) for level in self.levels[:-1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.context.nbytes + sum(part.nbytes for level in self.levels for part in level)
+
+    def to(self, device: torch.device) -> PrefixTree:
+        """The same on a device."""
+        if self.context.device == device:
+            return self
+        levels = tuple(Level(*(part.to(device) for part in level)) for level in self.levels)
+        return PrefixTree(self.context.to(device), levels)
 
 
 def prefix_tree(context: Tensor, states: Sequence[Counts], *, members: int = 1) -> PrefixTree:
@@ -72,17 +84,25 @@ def prefix_tree(context: Tensor, states: Sequence[Counts], *, members: int = 1) 
     return PrefixTree(context, tuple(levels))
 
 
-def cross_entropy(net: Recurrent, tree: PrefixTree) -> Tensor:
+def cross_entropy(net: Autoregressive, tree: PrefixTree) -> Tensor:
     """Minus the weighted log-likelihood of the tree's states: a scalar, the mean over its contexts."""
     state, previous = net.begin(tree.context), None
     values = tree.levels[0].values.new_zeros(len(tree.context), len(net.caps))
-    total = torch.zeros(())
+    total = torch.zeros((), device=tree.context.device)
     for i, level in enumerate(tree.levels):
-        conditional, hidden = net.step(state, i, previous, values)
+        conditional, following = net.step(state, i, previous, values)
         total = total - (conditional[level.parent, level.last] * level.weight).sum()
         if i + 1 < len(tree.levels):
-            state, previous, values = hidden[level.parent], level.last, level.values
+            state, previous, values = _rows(following, level.parent), level.last, level.values
     return total
+
+
+def _rows(state: Any, rows: Tensor) -> Any:
+    """Some rows of a net's state: a tensor with rows in front, or a tuple or list of states."""
+    if isinstance(state, Tensor):
+        return state[rows]
+    parts = [_rows(part, rows) for part in state]
+    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
 
 
 def _even(member: Counts, members: int) -> tuple[Counts, int]:

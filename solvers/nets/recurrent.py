@@ -10,7 +10,7 @@ K. Cho et al., arXiv:1406.1078 (the unit); Y. Tang, J. Weng, P. Zhang, Nat. Mach
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -83,10 +83,34 @@ class Recurrent(Autoregressive):
         hidden = self._cell(state, position, previous)
         return self._head(hidden, position), hidden
 
-    def step(self, state: Tensor, position: int, previous: Tensor | None, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Log conditionals of `position` after the prefixes `values` [B, D] -> [B, cap], and the next state."""
-        raw, hidden = self.advance(state, position, previous)
-        return self._normalised(raw, position, values), hidden
+    def trace(self, values: Tensor) -> Trace:
+        """Log P of states [B, D] and everything between, of a net of one member without context."""
+        assert self.members == 1 and not self.context  # noqa: PT018 - both or it is another net
+        states = [self.start[0].expand(len(values), -1)]
+        gates, inputs, logits, terms = [], [], [], []
+        for i in range(len(self.caps)):
+            h = states[-1][None]
+            gates.append(self.gates(h))
+            inputs.append(self._input(i, values[:, i - 1] if i else None).expand_as(gates[-1]).clone())
+            states.append(self._mixed(h, inputs[-1], gates[-1])[0])
+            logits.append(self._head(states[-1], i))
+            conditional = self._normalised(logits[-1], i, values)
+            terms.append(conditional.gather(-1, values[:, i : i + 1])[:, 0])
+        log_p = torch.stack(terms).sum(dim=0)
+        return Trace(log_p, states, gates, inputs, logits)
+
+    def at(self, context: Tensor) -> Recurrent:
+        """The net of one member at one context [C], as a net without context: the same law, weights of its own."""
+        with torch.device("meta"):
+            result = Recurrent(self.layout, width=self.width, members=1)
+        weights = {n: t.clone() for n, t in self.state_dict().items() if not n.startswith(("read.", "again."))}
+        weights["start"] = self.begin(context[None]).detach()[None].clone()
+        result.load_state_dict(weights, assign=True)
+        return result
+
+    def value_features(self, position: int) -> Tensor:
+        """What describes each value of a position beside its learned vector: [cap, FEATURES]."""
+        return self._features[position]
 
     # members -------------------------------------------------------------------------------------
 
@@ -103,14 +127,21 @@ class Recurrent(Autoregressive):
     def _cell(self, hidden: Tensor, position: int, previous: Tensor | None) -> Tensor:
         """One step of the unit: hidden [B, width], the value before [B] -> the next hidden [B, width]."""
         h = hidden.reshape(self.members, -1, self.width)
+        return self._mixed(h, self._input(position, previous), self.gates(h)).reshape(-1, self.width)
+
+    def _input(self, position: int, previous: Tensor | None) -> Tensor:
+        """What place and value say to the gates: [M, k or 1, 3 width]."""
         x = self.place[:, position, None]
-        if previous is not None:
-            x = x + self._symbol(position - 1, previous.reshape(self.members, -1))
+        return x if previous is None else x + self._symbol(position - 1, previous.reshape(self.members, -1))
+
+    @staticmethod
+    def _mixed(h: Tensor, x: Tensor, gates: Tensor) -> Tensor:
+        """The next hidden vectors from those before, the input and the gates: [M, k, width]."""
         reset_x, update_x, new_x = x.chunk(3, dim=-1)
-        reset_h, update_h, new_h = self.gates(h).chunk(3, dim=-1)
+        reset_h, update_h, new_h = gates.chunk(3, dim=-1)
         update = torch.sigmoid(update_x + update_h)
         new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
-        return (new + update * (h - new)).reshape(-1, self.width)
+        return new + update * (h - new)
 
     def _symbol(self, position: int, previous: Tensor) -> Tensor:
         """What a value says to the gates: [M, k] -> [M, k, 3 width], by one table of all its values."""
@@ -123,6 +154,20 @@ class Recurrent(Autoregressive):
         h = hidden.reshape(self.members, -1, self.width)
         logits: Tensor = self.heads[position](h)
         return logits.reshape(len(hidden), -1)
+
+
+class Trace(NamedTuple):
+    """Log P of B states [B] and what it came from.
+
+    Hidden vectors before and after each position (D + 1 of [B, width]), outputs of the gates and inputs to
+    them (D of [1, B, 3 width], in the graph), raw logits (D of [B, cap_i]).
+    """
+
+    log_p: Tensor
+    states: list[Tensor]
+    gates: list[Tensor]
+    inputs: list[Tensor]
+    logits: list[Tensor]
 
 
 class _Stack(nn.Module):

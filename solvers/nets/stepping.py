@@ -26,9 +26,13 @@ from kinetix.compiler import CompiledModel
 from kinetix.master import local_flow
 
 from .autoregressive import Autoregressive
+from .natural_gradient import NaturalGradient, Rewards, natural_step
+from .path_teacher import move
 from .policy import Draws, longer, policy_gradient
+from .prefixes import PrefixTree, cross_entropy, prefix_tree
 from .recurrent import Recurrent
-from .training import Budget, Settings, train
+from .short_time import ShortTime
+from .training import Budget, Record, Settings, Teacher, threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -36,6 +40,12 @@ LogLaw = Callable[[Tensor], Tensor]
 
 LEAST = 1e-30
 """Floor of 1 + dt e, and of the probability of a state that is not the start at time 0."""
+PUSHED = 4096
+"""States pushed by exact trajectories in a step."""
+FORWARD_FIRST, FORWARD = 200, 60
+"""Updates of a fit to them: for the first step, for each later one."""
+STATES, REPEATS, ENOUGH = 400, 2, 3e-3
+"""Of a natural-gradient step: the states, steps at the same ones, mean and variance of the reward that end it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Steps:
     """How to step: `dt`, `grid` "even" or "geometric" (steps grow from dt / 32 to dt, each by a quarter).
 
     `epochs_first` updates for the first step, which has to leave a point mass, `epochs` for each
-    later one, of `batch` draws each at the learning rate `rate`.
+    later one, of `batch` draws each at the learning rate `rate`; `optimiser`, `targets` and `start` as in `VAN`.
     """
 
     dt: float
@@ -52,6 +62,9 @@ class Steps:
     epochs: int = 100
     batch: int = 1000
     rate: float = 1e-3
+    optimiser: Literal["adam", "natural"] = "adam"
+    targets: Literal["euler", "short-time"] = "euler"
+    start: Literal["previous", "forward-kl"] = "previous"
 
     def times(self, end: float) -> Array:
         """The grid from 0 to `end`, both included."""
@@ -64,6 +77,24 @@ class Steps:
         return np.asarray(grid * (end / grid[-1]))
 
 
+@dataclass(frozen=True)
+class _Pushed:
+    """Maximum likelihood on states that exact trajectories have pushed; see `training.Teacher`."""
+
+    tree: PrefixTree
+
+    def loss(
+        self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
+    ) -> tuple[Tensor, Mapping[str, Any]]:
+        return cross_entropy(cast("Autoregressive", net), self.tree), {"batch": "of pushed states"}
+
+    def state(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
 @dataclass(eq=False)
 class StepTeacher:
     """One time step: `before` is ln P of counts [1, m, S] -> [1, m], the target is P pushed by `dt`."""
@@ -74,6 +105,13 @@ class StepTeacher:
     before: LogLaw
     batch: int
     now: float = 0.0
+    targets: Literal["euler", "short-time"] = "euler"
+
+    def target(self, counts: Tensor, generator: torch.Generator) -> Tensor:
+        """Ln of the law after the step, of the kind that `targets` says: [m, S] -> [m]."""
+        if self.targets == "short-time":
+            return ShortTime(self.model, self.theta, self.dt, self.before)(counts, generator)
+        return self.log_target(counts[None])[0]
 
     def log_target(self, counts: Tensor) -> Tensor:
         """Ln (T P) of states: [1, m, S] -> [1, m]."""
@@ -88,7 +126,7 @@ class StepTeacher:
         draws = Draws.of(law, torch.zeros(1, 0), self.batch, generator)
         states, place = longer(draws.prefixes, draws.place, draws.values[..., -1], len(law.caps) - 1)
         with torch.no_grad():
-            target = self.log_target(torch.from_numpy(law.layout.counts(states.numpy())))
+            target = self.target(torch.from_numpy(law.layout.counts(states[0].numpy())), generator)[None]
         return policy_gradient(draws.log_prob(draws.stated), target.float().gather(1, place)), {
             "batch": f"of the step to {self.now + self.dt:g}"
         }
@@ -106,14 +144,67 @@ def steps(
 ) -> Iterator[tuple[float, Mapping[str, Tensor], float]]:
     """Carry `net` along the `grid` from a point mass at `start` [S]: each time, its weights, the last smoothed loss."""
     before = point_mass(start)
+    origin = np.asarray(start, dtype=np.int64)
+    law: Recurrent | None = None
     for k, (now, then) in enumerate(itertools.pairwise(grid.tolist())):
-        teacher = StepTeacher(model, torch.from_numpy(theta), then - now, before, how.batch, now)
-        epochs = how.epochs_first if k == 0 else how.epochs
-        settings = Settings(rate=how.rate, decay=0.0, warmup=0.0, guard_steps=max(epochs, 1))
-        record = train(net, teacher, Budget(steps=epochs), rng=rng, settings=settings)
+        teacher = StepTeacher(model, torch.from_numpy(theta), then - now, before, how.batch, now, how.targets)
+        loss = np.nan
+        if how.start == "forward-kl" or how.optimiser == "natural":
+            pushed = push(law, model, theta, origin, then - now, rng)
+            tree = prefix_tree(torch.zeros(1, 0), [net.layout.values(pushed)])
+            if how.start == "forward-kl":
+                loss = _adam(net, _Pushed(tree), FORWARD_FIRST if k == 0 else FORWARD, 1e-2, rng).loss
+            if how.optimiser == "natural" and k:  # a point mass has no scores to learn from
+                loss = natural_fit(net, teacher, net.layout.values(pushed), how.epochs, rng)
+        if how.optimiser == "adam":
+            loss = _adam(net, teacher, how.epochs_first if k == 0 else how.epochs, how.rate, rng).loss
         weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-        yield then, weights, record.loss
-        before = of_net(net.chosen([0]))
+        yield then, weights, loss
+        law = net.chosen([0])
+        before = of_net(law)
+
+
+def _adam(net: Recurrent, teacher: Teacher, epochs: int, rate: float, rng: np.random.Generator) -> Record:
+    settings = Settings(rate=rate, decay=0.0, warmup=0.0, guard_steps=max(epochs, 1))
+    return train(net, teacher, Budget(steps=epochs), rng=rng, settings=settings)
+
+
+def push(
+    law: Recurrent | None, model: CompiledModel, theta: Array, start: Counts, dt: float, rng: np.random.Generator
+) -> Counts:
+    """Draws of the law (None: a point mass at `start` [S]) moved by exact trajectories over `dt`: [n, S]."""
+    starts = np.tile(start, (PUSHED, 1))
+    if law is not None:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        starts = law.layout.counts(law.sample(torch.zeros(PUSHED, 0), generator=generator).numpy())
+    moved = move(model, np.array([dt]), np.tile(theta, (PUSHED, 1)), starts, rng)[:, 0]
+    if law is not None:
+        moved = moved[law.layout.window.contains(moved)]
+    return moved
+
+
+def natural_fit(net: Recurrent, teacher: StepTeacher, pushed: Counts, most: int, rng: np.random.Generator) -> float:
+    """Natural-gradient steps at own draws and pushed states, half and half; the last variance of the rewards.
+
+    Ends where fresh states find the mean and the variance of the reward small, or after `most` steps.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    weight = torch.full((STATES,), 1.0 / STATES)
+    found = Rewards(np.inf, np.inf)
+    with threads(1):
+        for _ in range(0, most, REPEATS):
+            own = net.sample(torch.zeros(STATES - STATES // 2, 0), generator=generator)
+            others = torch.from_numpy(pushed[rng.integers(len(pushed), size=STATES // 2)])
+            values = torch.cat([own, others])
+            counts = torch.from_numpy(net.layout.counts(values.numpy()))
+            with torch.no_grad():
+                target = teacher.target(counts, generator).float()
+            found = natural_step(net, values, target, weight, NaturalGradient())
+            if abs(found.mean) < ENOUGH and found.variance < ENOUGH:
+                break
+            for _ in range(REPEATS - 1):
+                natural_step(net, values, target, weight, NaturalGradient())
+    return found.variance
 
 
 def point_mass(start: Counts) -> LogLaw:

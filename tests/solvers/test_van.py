@@ -5,20 +5,27 @@ import warnings
 
 import numpy as np
 import pytest
+import sympy
 import torch
+from scipy.integrate import quad
+from scipy.stats import poisson
 
 from kinetix.distribution import PointMass
 from kinetix.errors import CheckpointError, RunError, SettingError, UnsupportedFeature
+from kinetix.expressions import TIME, symbol
+from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
 from kinetix.solvers.nets.certificate import hellinger
 from kinetix.solvers.nets.checkpoint import Weights, load_net
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.path_teacher import PathTeacher
+from kinetix.solvers.nets.recurrent import Recurrent
 from kinetix.solvers.nets.sealed import pack
 from kinetix.solvers.nets.stepping import Steps
 from kinetix.solvers.nets.trained import OutsideBoxWarning
-from kinetix.solvers.van import VAN, TrainedVAN, from_saved
+from kinetix.solvers.nets.trained_van import TrainedVAN, subjects_of
+from kinetix.solvers.van import VAN, from_saved
 from tests.exact import autoregulation, birth_death, birth_death_pmf, dense_law, telegraph
 
 RNG = np.random.default_rng(0)
@@ -101,13 +108,83 @@ def test_own_values_are_replaced_by_name():
     assert trained.network.species[0].initial == 1
 
 
-def test_large_blocks_get_fewer_trajectories():
-    """A step weighs about as many prefixes as asked, sixteen trajectories at least."""
-    subjects = VAN(width=8, checked=0).train(telegraph(), times=(0, 4), budget_steps=1, seed=1).subjects
-    teacher = PathTeacher(subjects, Layout.of(subjects.window(np.random.default_rng(0))), root=1)
-    assert teacher.fitted(10**6) is teacher
-    assert teacher.fitted(teacher.block(0).rows // 2).paths == 512
-    assert teacher.fitted(0).paths == 16
+def teacher_of(network, **settings):
+    subjects = subjects_of(network, (0.0, 4.0))
+    return PathTeacher(subjects, Layout.of(subjects.window(np.random.default_rng(0))), root=1, **settings)
+
+
+def test_blocks_have_the_prefixes_that_a_step_should_weigh():
+    """Large blocks are cut into parts of sixteen trajectories at least, small ones get up to four times the times."""
+    teacher = teacher_of(telegraph())
+    rows = teacher.block(0).rows
+    assert teacher.fitted(rows) is teacher
+    cut = teacher.fitted(rows // 2)
+    assert (cut.paths, cut.parts) == (1024 * (rows // 2) // rows, 2)
+    assert (teacher.fitted(0).paths, teacher.fitted(0).parts) == (16, 64)
+    assert [teacher.fitted(n * rows).points for n in (2, 100)] == [32, 64]
+
+
+def test_parts_of_a_run_are_different_trajectories_at_different_times():
+    """Block b is the same whoever asks first. Mutants: every part has the first one's trajectories, or its times."""
+    teacher, again = teacher_of(telegraph(), paths=16, parts=3), teacher_of(telegraph(), paths=16, parts=3)
+    blocks = [teacher.block(k) for k in range(6)]
+    assert torch.equal(again.block(5).context, blocks[5].context)
+    assert torch.equal(again.block(5).levels[-1].weight, blocks[5].levels[-1].weight)
+    times = np.concatenate([b.context[:, 0].numpy() for b in blocks])
+    assert len(np.unique(times)) == len(times) == 6 * 16
+    subjects, rng = teacher.subjects, np.random.default_rng([1, 0])
+    whole = subjects.paths(subjects.draw_times(48, rng), 48, rng)
+    for k, block in enumerate(blocks[:3]):
+        own = teacher.layout.values(whole[0, 16 * k : 16 * k + 16, k::3])
+        mean = (block.levels[-1].values * block.levels[-1].weight[:, None]).sum(dim=0)
+        np.testing.assert_allclose(mean.numpy(), own.mean(axis=(0, 1)), rtol=1e-5)
+
+
+def test_only_the_last_blocks_are_looked_at_and_kept():
+    """Mutant: blocks drawn from all that were ever made, so that a long run keeps them all."""
+    teacher = teacher_of(telegraph(), paths=16, points=4, blocks=3, every=1)
+    net = Recurrent(teacher.layout, context=teacher.subjects.clock.size, width=4)
+    rng = np.random.default_rng(0)
+    seen = [teacher.loss(net, rng, torch.Generator(), step)[1]["batch"] for step in range(40)]
+    numbers = [int(text.split()[1]) for text in seen]
+    assert all(max(0, step - 2) <= n <= step for step, n in enumerate(numbers))
+    assert len(teacher.stock) <= 4
+
+
+def test_rates_that_swing_with_the_time():
+    """Births at a rate a (1 + sin(2 t)): Poisson with the mean of a linear equation, by trajectories alone.
+
+    Mutant: trajectories that forget the time, as those of a model with constant laws.
+    """
+    a, m, x = map(symbol, ("a", "m", "X"))
+    network = ReactionNetwork(
+        [Species("X", 0)],
+        [Parameter("a", 6.0), Parameter("m", 1.0)],
+        [Reaction("birth", {}, {"X": 1}, a * (1 + sympy.sin(2 * TIME))), Reaction("death", {"X": 1}, {}, m * x)],
+    )
+    trained = VAN(width=32, paths=128, checked=1).train(network, times=(0, 4), budget_steps=250, seed=1)
+    for t in (0.8, 2.4, 3.9):
+        mean = 6 * quad(lambda s, t=t: np.exp(s - t) * (1 + np.sin(2 * s)), 0, t)[0]
+        law = trained.solve(Problem.of(network, [t]), rng=RNG).laws[0].table()
+        assert hellinger(poisson.pmf(np.arange(len(law)), mean), law) < 0.06
+    assert trained.certificate["joint"]["max"] < 0.2
+
+
+def test_a_transformer_is_a_net_too(tmp_path):
+    """It learns the joint law, comes back from disk, and needs the time told. Mutant: `_rows` keeps the old cache."""
+    network = autoregulation(ru=3.0, rb=6.0)
+    trained = VAN(net="transformer", width=16, points=8, checked=0).train(
+        network, times=(0, 4), budget_steps=200, seed=1
+    )
+    problem = Problem.of(network, [0.5, 3.0])
+    laws = trained.solve(problem, rng=RNG).laws
+    for t, law in zip(problem.times, laws, strict=True):
+        exact = dense_law(problem.model, [1, 30], t)
+        q = np.exp(law.log_prob(np.array(list(exact))))
+        assert hellinger(np.array(list(exact.values())), q) < 0.08
+    trained.save(tmp_path)
+    for law, again in zip(laws, load_net(tmp_path).solve(problem, rng=RNG).laws, strict=True):
+        np.testing.assert_array_equal(law.table(), again.table())
 
 
 # answers ---------------------------------------------------------------------------------------
@@ -237,6 +314,7 @@ def test_grids_reach_their_end():
     ("settings", "keywords", "message"),
     [({"mode": "euler"}, {}, "unknown mode"), ({"grid": "odd"}, {}, "unknown grid"), ({"width": 0}, {}, "width is 0"),
      ({"rate": -1.0}, {}, "rate is -1"), ({"checked": -1}, {}, "checked is -1"), ({}, {"times": (2, 1)}, "interval"),
+     ({"net": "film"}, {}, "unknown net"), ({"mode": "stepped", "net": "transformer"}, {}, "stack of recurrent"),
      ({}, {"budget": 1.0}, "exactly one"), ({}, {"resume": True}, "output folder"),
      ({"caps": {"Y": 3}}, {}, "'Y'"), ({"caps": {"X": 0}}, {}, "cap 0")],
 )  # fmt: skip
