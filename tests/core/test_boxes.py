@@ -68,15 +68,15 @@ def test_a_file_says_its_command(name: str) -> None:
 
 @pytest.mark.parametrize("name", INTERVALS)
 def test_held_out_problems_fill_their_box(name: str) -> None:
-    """Means of the scaled rates, counts and times lie where uniform laws put them: |z| < 5 at 400 problems.
+    """Means of the scaled rates, counts and times lie where uniform laws put them: |z| < 5 at 1000 problems.
 
     Mutants seen to fail: log_uniform written uniform; the lower end of the late times at T/20.
     """
-    drawn, found = contexts(name, 400), bounds(name)
+    drawn, found = contexts(name, 1000), bounds(name)
     network, (since, until) = drawn.network, drawn.interval
     places = {n: drawn.thetas[:, i] for i, n in enumerate(network.theta_names)}
     places |= {n: drawn.starts[:, i] for i, n in enumerate(network.species_names)}
-    even = (2 * np.sqrt(3 * 400)) ** -1 * 5
+    even = (2 * np.sqrt(3 * 1000)) ** -1 * 5
     for logarithmic, sides in found.items():
         for key, (low, high) in sides.items():
             scale = np.log if logarithmic else (lambda v: v)

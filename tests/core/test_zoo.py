@@ -1,5 +1,6 @@
 """The model zoo: both forms of each model are one network, the one that the literature's numbers belong to."""
 
+import re
 from pathlib import Path
 
 import libsbml
@@ -60,6 +61,10 @@ def zoo(name: str, ending: str = ".xml") -> kx.ReactionNetwork:
 def test_the_zoo_is_complete() -> None:
     assert {p.name for p in MODELS.iterdir()} == {"README.md"} | {f"{n}{e}" for n in NAMES for e in (".ant", ".xml")}
     assert all(f"| `{name}` |" in (MODELS / "README.md").read_text() for name in NAMES)
+    (section,) = re.findall(
+        "^## The model zoo$(.+?)^## ", (exact.ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert set(re.findall(r"`(\w+)`(?=.*\| \d)", section)) == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

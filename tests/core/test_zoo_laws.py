@@ -79,13 +79,19 @@ def test_the_cascade_with_feedback_balances() -> None:
 
 
 def test_the_saturating_cascade_balances() -> None:
-    """Stationary flows of the written law; a mutant without the guard at zero molecules is far off."""
+    """X1 alone has the stationary law of births and deaths; below it the flows balance.
+
+    Mutants seen to fail: half = 60; no guard at zero molecules, where the run stops.
+    """
     draws = sampled("cascade15_hill", [8.0], paths=2_000).trajectories[:, 0].astype(float)
     passed = np.where(draws >= 1, 16.67 + 1666.7 * draws / (66.7 + draws), 0.0)
     inflow = np.column_stack([np.full(len(draws), 166.7), passed[:, :14]])
     outflow = np.column_stack([passed[:, :14], np.zeros(len(draws))])
     balance = inflow - outflow - 2.5 * draws
     assert exact.worst_z(balance, np.zeros(15), balance.std(axis=0)) < 5
+    x = np.arange(1.0, 60.0)
+    law = np.cumprod([1.0, *166.7 / (16.67 + 1666.7 * x / (66.7 + x) + 2.5 * x)])
+    assert exact.pooled_chi_squared(draws[:, 0].astype(int), law / law.sum()) > 1e-4
 
 
 def test_early_life_by_projection() -> None:
