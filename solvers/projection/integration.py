@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .expansion import UNIT, expand, predicted
+from .stiff import Stiff
 from .terms import Terms
 from .uniformisation import Schedule, rounding, sweep
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+METHODS = ("uniformisation", "chebyshev", "krylov")
+"""Products of the first two, solutions with factors of the third."""
 
 LEAST = 48.0
 """Values of rate * time up to which uniformisation takes as few products."""
@@ -45,15 +49,22 @@ class Flow:
 
     `error` [T] bounds the distance in L1 from the exact laws on the window; `occupancy` [N] is about the
     time that probability spent in each state; `stopped` when more than allowed was lost. Where the
-    products allowed are too few, the laws are not filled and `left` products were still to do.
+    products allowed are too few, the laws are not filled and `left` products were still to do. `extra` is
+    what solutions with factors took more than so many products.
     """
 
     laws: Array
     error: Array
     occupancy: Array
-    products: dict[str, int] = field(default_factory=lambda: {"uniformisation": 0, "chebyshev": 0})
+    products: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METHODS, 0))
     stopped: bool = False
     left: float = 0.0
+    extra: float = 0.0
+
+    @property
+    def work(self) -> float:
+        """What was done, in products."""
+        return sum(self.products.values()) + self.extra
 
 
 def integrate(  # noqa: PLR0913 - all but four are optional
@@ -100,6 +111,10 @@ class _Run:
     stretch: float = 192.0
     aim: float = FIRST
     ceiling: float = np.inf
+    stiff: Stiff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stiff = Stiff(self.terms)
 
     def go(self, start: Array, *, positive: bool) -> None:
         """All times, or until too much is lost."""
@@ -108,13 +123,18 @@ class _Run:
         failed = 0
         while self.done < len(self.times) and not self.flow.stopped and not self.control[0]:
             left = self.rate * (end - self.now)
+            if not positive and (solved := self._solved(law, left, spare)) is not None:
+                law, spent = solved
+                spare -= spent
+                self.flow.stopped |= whole - float(law.sum()) - self.error > self.lost_at_most
+                continue
             worth = not positive and left > LEAST and self._pays(min(left, self.aim), spare)
             if worth and failed < TRIES:
                 advanced = self._expanded(law, left, spare)
                 failed = failed + 1 if advanced is None else 0
             else:
                 length = left if positive or left < max(1.5 * self.stretch, LEAST) else self.stretch
-                if sum(self.flow.products.values()) + length > 1.2 * self.most:
+                if self.flow.work + length > 1.2 * self.most:
                     self.flow.left = left
                     return
                 self.stretch, self.aim = 2.0 * self.stretch, max(self.aim, LOWEST)
@@ -126,6 +146,31 @@ class _Run:
 
     def _pays(self, tau: float, spare: float) -> bool:
         return predicted(tau, 1e-3 * spare) < GAIN * tau
+
+    def _products(self, left: float, spare: float) -> float:
+        """About how many products go `left`, as far as expansions have shown."""
+        goal = min(left, self.ceiling)
+        return min(left, predicted(goal, 1e-3 * spare) * left / goal)
+
+    def _solved(self, law: Array, left: float, spare: float) -> tuple[Array, float] | None:
+        """As far as one space of I - g A leads, and what it adds to the error; None where products are cheaper."""
+        x, stiff = self.rate * self.now, self.stiff
+        outputs, found = self.rate * (self.times[self.done :] - self.now), None
+        while x > 0 and stiff.pays(x, left, min(self._products(left, spare), self.most - self.flow.work)):
+            found = stiff.follow(law, x, left, outputs, spare, self.tolerance, self.control)
+            self.flow.products["krylov"] += found.solutions
+            self.flow.extra += found.solutions * max(stiff.solution / stiff.product - 1.0, 0.0)
+            if found.reached or self.control[0]:
+                break
+        if found is None or not found.reached:
+            return None
+        count = int(np.isfinite(found.bound).sum())
+        self.flow.laws[self.done : self.done + count] = found.laws[:count]
+        self.flow.error[self.done : self.done + count] = self.error + found.bound[:count]
+        self.flow.occupancy += found.occupancy / self.rate
+        self.done, self.error = self.done + count, self.error + found.error
+        self.now += found.reached / self.rate
+        return found.end, found.error
 
     def _expanded(self, law: Array, left: float, spare: float) -> tuple[Array, float] | None:
         """As far as one expansion leads, and what it adds to the error; None when uniformisation is cheaper."""

@@ -169,7 +169,7 @@ class Projector:
                 most=most,
             )
         if flow.left:
-            self._afford((sum(flow.products.values()) + flow.left) * size * additions, size)
+            self._afford((flow.work + flow.left) * size * additions, size)
         if rates.broken:
             rates.refuse(flow.occupancy + flow.laws[-1])
         return flow

@@ -20,7 +20,7 @@ from kinetix.errors import RunError, TruncationError
 from kinetix.solvers.parallel import Flag
 
 from .frame import Start
-from .integration import Flow, integrate
+from .integration import METHODS, Flow, integrate
 from .terms import Terms
 
 Array = NDArray[np.float64]
@@ -63,7 +63,7 @@ class Roaming:
     leak: float
     max_states: int
     max_work: float
-    products: dict[str, int] = field(default_factory=lambda: {"uniformisation": 0, "chebyshev": 0})
+    products: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METHODS, 0))
     work: float = 0.0
     largest: int = 0
 
@@ -121,7 +121,7 @@ class Roaming:
         flow = integrate(terms, rate, p, np.array([span]), lost_at_most=lost, tolerance=max(share, 1e-14), control=flag)
         for name, number in flow.products.items():
             self.products[name] += number
-        self.work += sum(flow.products.values()) * len(links.generator.data)
+        self.work += flow.work * len(links.generator.data)
         if self.work > self.max_work:
             raise TruncationError(
                 f"more than max_work = {self.max_work:.1e} additions on {len(p)} states",

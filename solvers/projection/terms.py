@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -93,3 +93,21 @@ class Terms(NamedTuple):
             at = self.base[r] + self.stride[r] * np.where(held, source, 0)
             result.append(((gain[:, None] * self.factors[at[:, None] + places]).ravel(), step))
         return result
+
+    def matrix(self) -> csc_array:
+        """I + Q / rate itself, with the numbers that products use: [N, N]."""
+        size = self.size
+        place = np.arange(size)
+        rows, columns, values = [place], [place], [self.stay]
+        for value, step in self.flat():
+            held = np.nonzero(value)[0]
+            held = held[(held >= step) & (held < size + step)]  # what the pads would bring is 0
+            rows.append(held)
+            columns.append(held - step)
+            values.append(value[held])
+        if len(self.flows):
+            rows.append(np.repeat(place, np.diff(self.starts)))
+            columns.append(self.sources)
+            values.append(self.flows)
+        entries = np.concatenate(rows), np.concatenate(columns)
+        return csc_array((np.concatenate(values), entries), shape=(size, size))
