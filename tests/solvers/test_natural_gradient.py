@@ -3,12 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import expm
+from scipy.stats import poisson
 
+from kinetix.compiler import compile_network
+from kinetix.problem import Problem
+from kinetix.solvers.nets.certificate import hellinger
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.natural_gradient import NaturalGradient, natural_step, rewards_of, score_gram
 from kinetix.solvers.nets.recurrent import Recurrent
+from kinetix.solvers.nets.short_time import ShortTime
 from kinetix.solvers.nets.training import seeded
+from kinetix.solvers.van import VAN
 from kinetix.space import StateSpace
+from tests.exact import birth_death, birth_death_pmf
 
 TRIANGLE = StateSpace.conserved(np.array([[1, 1, 1, 0]]), [1, 2, 3, 0], [6, 6, 6, 2])
 """A + B + C = 6 and a free D: C is dependent, A + B <= 6 is masked."""
@@ -92,3 +100,45 @@ def test_a_net_at_one_time_says_the_same():
     values = states_of(net.at(context), 20)
     at, whole = net.at(context).log_prob(torch.zeros(1, 0), values[None]), net.log_prob(context[None], values[None])
     torch.testing.assert_close(at, whole)
+
+
+# stepping --------------------------------------------------------------------------------------
+
+
+def chain_law(p, dt):
+    """The law of births at 2 and deaths at 0.8 n after `dt`, by the matrix exponential."""
+    n = np.arange(len(p))
+    generator = np.diag(np.full(len(p) - 1, 2.0), -1) + np.diag(0.8 * n[1:], 1)
+    return expm((generator - np.diag(generator.sum(axis=0))) * dt) @ p
+
+
+@pytest.mark.parametrize(("mean", "dt"), [(2.5, 0.5), (1.0, 0.5), (8.0, 0.2)])
+def test_short_time_targets_are_those_of_the_matrix_exponential(mean, dt):
+    """From near rest, below and above it, states that the law before hardly knows included.
+
+    Mutants: weights without exp(e t) on the last stretch; tempered rates not paid back; ratios upside down.
+    """
+    model = compile_network(birth_death(2.0, 0.8, 0))
+    p = np.maximum(poisson.pmf(np.arange(80), mean), 1e-300)
+    table = torch.from_numpy(np.log(p))
+    target = ShortTime(model, torch.from_numpy(model.theta), dt, lambda x: table[x[..., 0]], paths=4000)
+    states = torch.arange(0, 12)[:, None]
+    with torch.no_grad():
+        found = target(states, torch.Generator().manual_seed(0)).numpy()
+    np.testing.assert_allclose(found, np.log(chain_law(p, dt)[:12]), atol=0.12)
+
+
+WAYS = {
+    "natural": {"start": "forward-kl", "optimiser": "natural", "targets": "short-time", "epochs": 12},
+    "adam": {"start": "forward-kl", "targets": "short-time", "epochs_first": 30, "epochs": 30, "batch": 300},
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_better_steps_reach_the_law_in_few(name):
+    """A few large steps, with no table of states. Mutants: pushed states of the step before; `before` never renewed."""
+    van = VAN(mode="stepped", width=16, dt=0.5, grid="geometric", step_rate=1e-2, checked=0, **WAYS[name])
+    trained = van.train(birth_death(2.0, 0.8, 0), times=(0, 1.5), seed=1)
+    law = trained.solve(Problem.of(trained.network, [1.5]), rng=np.random.default_rng(0)).laws[0].table()
+    assert len(trained.stored) < 16
+    assert hellinger(birth_death_pmf(2.0, 0.8, 0, 1.5, len(law)), law) < 0.03
