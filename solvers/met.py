@@ -30,9 +30,10 @@ from .nets.decoder import Shape, make_net
 from .nets.layout import Layout
 from .nets.net_window import choose
 from .nets.run_folder import RunFolder
+from .nets.saved_met import restored
 from .nets.teachers import Course, Plan
 from .nets.trained import device_of, seed_of
-from .nets.trained_met import TrainedMET, restored
+from .nets.trained_met import TrainedMET
 from .nets.training import Budget, Progress, Record, Settings, seeded, train
 
 TeacherName = Literal["auto", "fsp", "trajectories", "van"]

@@ -17,6 +17,8 @@ from kinetix.network import ReactionNetwork, require_known
 from kinetix.prompt import PromptEncoding
 from kinetix.structure import dependent_species
 
+from .symmetry import Scaling, scaling_parameters
+
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -88,6 +90,15 @@ class Box:
         """The varied parameters, then the varied species, in the network's order."""
         theta = [self.network.theta_names[i] for i in self.encoding.parameters]
         return (*theta, *(self.network.species_names[i] for i in self.encoding.species))
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """The varied parameters that scale with the clock (see `symmetry`)."""
+        names = scaling_parameters(self.network, [n for n in self.bounds if n in self.network.theta_names])
+        low, high = np.array([self.bounds[n] for n in names], dtype=np.float64).reshape(-1, 2).T
+        logarithmic = np.array([n in self.logarithmic and self.bounds[n][0] > 0 for n in names], dtype=bool)
+        places = tuple(self.network.theta_names.index(n) for n in names)
+        return Scaling(places, low, high, logarithmic, self.encoding.times)
 
     def at(self, cube: ArrayLike) -> tuple[Array, Counts]:
         """Points of the unit cube [B, dimension] as theta [B, P] and initial counts [B, S].
@@ -177,20 +188,21 @@ class Box:
         return f"time {wrong[0] if wrong else np.max(times):g} lies outside the training interval [{t0:g}, {t1:g}]"
 
     def frozen_differences(self, theta: Array, start: Counts) -> str | None:
-        """Which frozen parameter (of theta [..., P]) or initial count differs from the net's own, or None."""
+        """Which frozen parameter of theta [..., P] or initial count of [..., S] differs from the net's own, or None."""
         frozen = np.array([i for i, name in enumerate(self.network.theta_names) if name not in self.bounds], dtype=int)
         values = np.asarray(theta).reshape(-1, len(self.theta))[:, frozen]
         for b, i in np.argwhere(~np.isclose(values, self.theta[frozen], rtol=1e-12, atol=0)):
             name, own = self.network.theta_names[frozen[i]], self.theta[frozen[i]]
             return f"parameter {name!r} is {values[b, i]:g}, but the net was trained with {own:g} frozen"
-        expected = start.copy()
+        starts = np.asarray(start).reshape(-1, len(self.start))
+        expected = starts.copy()
         for i, name in enumerate(self.network.species_names):
             if name not in self.bounds:
-                expected[i] = self.start[i]
-        expected = self.completed(expected[None])[0]
-        for i, name in enumerate(self.network.species_names):
-            if start[i] != expected[i]:
-                return f"species {name!r} starts at {start[i]}, but the net was trained for {expected[i]}"
+                expected[:, i] = self.start[i]
+        expected = self.completed(expected)
+        for k, i in np.argwhere(starts != expected):
+            name = self.network.species_names[i]
+            return f"species {name!r} starts at {starts[k, i]}, but the net was trained for {expected[k, i]}"
         return None
 
 

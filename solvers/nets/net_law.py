@@ -1,11 +1,12 @@
-"""The law that a net states at one prompt, with the face of every law.
+"""The law that a net states at one prompt, or mixed over several, with the face of every law.
 
-Weighing and drawing use the net itself. Sums over states (moments, marginals) use the whole table
-where the window has at most a million states, draws otherwise.
+Weighing and drawing use the net itself, marginals are summed exactly. Sums over all states (moments,
+tables) use the whole table where it is small enough, draws otherwise.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from torch import Tensor
 from kinetix.distribution import Distribution, Sampled, Tabulated
 
 from .autoregressive import Autoregressive
+from .observed import Marginal, log_prob_observed
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -25,17 +27,26 @@ Counts = NDArray[np.int64]
 TABLE = 1_000_000
 """States of a window that is still enumerated."""
 
+ROWS = 400_000
+"""Prefixes, over all prompts, that the net is asked for in one table."""
+
 DRAWS = 100_000
-"""Draws that stand for the law where it is not."""
+"""Draws that stand for the law where no table does."""
+
+HELD = 4_000_000
+"""Log-probabilities that are held at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class NetLaw:
-    """The law of `net` at one `context` [C]; `seed` fixes the draws that stand for it on large windows."""
+class OfNet(ABC):
+    """A weighed sum of the laws of `net` at its `contexts` [K, C]; the weights [K] sum to 1 or less."""
 
     net: Autoregressive
-    context: Tensor
-    seed: int = 0
+    seed: int
+
+    @property
+    @abstractmethod
+    def prompts(self) -> tuple[Tensor, Array]:
+        """The contexts [K, C] and their weights [K]."""
 
     @property
     def dimension(self) -> int:
@@ -44,32 +55,45 @@ class NetLaw:
 
     def log_prob(self, counts: ArrayLike) -> Array:
         """Natural log of the probability: [..., S] -> [...]; -inf outside the window."""
+        contexts, weights = self.prompts
         x = np.asarray(counts, dtype=np.int64)
         rows = x.reshape(-1, x.shape[-1])
-        inside = self.net.layout.window.contains(rows)
         result = np.full(len(rows), -np.inf)
-        values = torch.from_numpy(self.net.layout.values(rows[inside])).to(self.context.device)
-        if len(values):
+        inside = np.nonzero(self.net.layout.window.contains(rows))[0]
+        axes, log_weight = range(self.dimension), np.log(weights)
+        names = [str(s) for s in axes]
+        size = max(1, min(8192, HELD // len(weights)))
+        for block in (inside[k : k + size] for k in range(0, len(inside), size)):
             with torch.no_grad():
-                parts = [self.net.log_prob(self.context[None], part[None])[0] for part in torch.split(values, 8192)]
-            result[inside] = torch.cat(parts).cpu().numpy()
+                found = log_prob_observed(self.net, contexts, rows[block], axes, names).cpu().numpy()
+            result[block] = np.logaddexp.reduce(found.astype(np.float64) + log_weight[:, None], axis=0)
         return result.reshape(x.shape[:-1])
 
     def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
-        """Independent draws: [n, S]."""
-        generator = torch.Generator(self.context.device).manual_seed(int(rng.integers(2**62)))
-        sizes = [min(8192, n - k) for k in range(0, n, 8192)]
-        parts = [self.net.sample(self.context.expand(m, -1), generator=generator).cpu().numpy() for m in sizes]
+        """Independent draws (of the law renormalised): [n, S]."""
+        contexts, weights = self.prompts
+        which = np.zeros(n, np.int64) if len(weights) == 1 else rng.choice(len(weights), n, p=weights / weights.sum())
+        generator = torch.Generator(contexts.device).manual_seed(int(rng.integers(2**62)))
         empty = np.zeros((0, len(self.net.caps)), dtype=np.int64)
+        blocks = [torch.from_numpy(which[k : k + 8192]).to(contexts.device) for k in range(0, n, 8192)]
+        parts = [self.net.sample(contexts[some], generator=generator).cpu().numpy() for some in blocks]
         return self.net.layout.counts(np.concatenate([empty, *parts]))
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
-        """The expectation of f: over the table, or over `DRAWS` draws on a large window."""
+        """The expectation of f: over the table, or over draws where no table fits."""
         return self._sums.expect(f)
 
     def marginal(self, axes: Sequence[int]) -> Distribution:
-        """The law of the species at `axes`: a table, or draws on a large window."""
-        return self._sums.marginal(axes)
+        """The law of the species at `axes`: a table, or draws where none fits."""
+        contexts, weights = self.prompts
+        if self._is_tabled:
+            return self._sums.marginal(axes)
+        part = Marginal(self.net.layout, tuple(axes))
+        if part.space.size > TABLE or part.many * len(weights) > ROWS:
+            return self._sums.marginal(axes)
+        blocks = torch.split(torch.arange(len(weights)), max(1, TABLE // part.space.size))
+        tables = (weights[b.numpy()] @ part.tables(self.net, contexts[b]).double().cpu().numpy() for b in blocks)
+        return Tabulated(part.space, np.asarray(sum(tables), dtype=np.float64))
 
     def table(self) -> Array:
         """Dense probabilities from count 0."""
@@ -79,11 +103,37 @@ class NetLaw:
         """The law as a table over its window, or None where that is too large."""
         return self._sums if isinstance(self._sums, Tabulated) else None
 
+    def drawn(self) -> Counts:
+        """Draws that stand for the law where no table does: [n, S]."""
+        return self.sample(DRAWS, rng=np.random.default_rng(self.seed))
+
+    @property
+    def _is_tabled(self) -> bool:
+        layout, prompts = self.net.layout, len(self.prompts[1])
+        rows = prompts * (layout.window.size // max(1, layout.caps[-1]))
+        return layout.window.size <= TABLE and (prompts == 1 or rows <= ROWS)
+
     @cached_property
     def _sums(self) -> Distribution:
-        layout = self.net.layout
-        if layout.window.size > TABLE:
-            return Sampled(self.sample(DRAWS, rng=np.random.default_rng(self.seed)))
-        table = self.net.tables(self.context[None]).double().numpy()
-        p = layout.table_in_window_order(table)[0]
+        if not self._is_tabled:
+            return Sampled(self.drawn())
+        layout, (contexts, weights) = self.net.layout, self.prompts
+        p = np.zeros(layout.window.size)
+        for block in torch.split(torch.arange(len(weights)), max(1, TABLE // layout.window.size)):
+            table = layout.table_in_window_order(self.net.tables(contexts[block]).double().numpy())
+            p += weights[block.numpy()] @ table
         return Tabulated(layout.window, np.where(layout.window.admissible(), p, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class NetLaw(OfNet):
+    """The law of `net` at one `context` [C]; `seed` fixes the draws that stand for it on large windows."""
+
+    net: Autoregressive
+    context: Tensor
+    seed: int = 0
+
+    @cached_property
+    def prompts(self) -> tuple[Tensor, Array]:
+        """The one context, of weight 1."""
+        return self.context[None], np.ones(1)

@@ -7,6 +7,8 @@ enumerated. Every distinct prefix is weighed once, however many observations sha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinetix.errors import SettingError, UnsupportedFeature
+from kinetix.space import StateSpace
 
 from .autoregressive import Autoregressive
 from .layout import Layout
@@ -74,6 +77,90 @@ def log_prob_by_time(
     whole = log_prob_observed(net, context.flatten(0, 1), distinct, axes, names).reshape(*context.shape[:2], -1)
     places = np.split(place.reshape(-1), np.cumsum([len(r) for r in rows])[:-1])
     return [whole[:, k, torch.from_numpy(at).to(whole.device)] for k, at in enumerate(places)]
+
+
+@dataclass(frozen=True, eq=False)
+class Marginal:
+    """What it takes to tabulate the species at `axes`: all prefixes up to the last species that they need."""
+
+    layout: Layout
+    axes: tuple[int, ...]
+
+    @cached_property
+    def length(self) -> int:
+        """Positions that are enumerated: L."""
+        needed = np.nonzero(self._weights.any(axis=0))[0]
+        return int(needed[-1]) + 1 if len(needed) else 0
+
+    @cached_property
+    def many(self) -> int:
+        """Prefixes of L - 1 values: M, as a Python number, however large."""
+        return int(np.prod([int(c) for c in self.layout.caps[: max(self.length - 1, 0)]], dtype=object))
+
+    @cached_property
+    def space(self) -> StateSpace:
+        """The counts of the species at `axes` that there can be."""
+        top = np.array(self.layout.caps, dtype=np.int64) - 1
+        least = self._offset + np.minimum(self._weights, 0) @ top
+        most = self._offset + np.maximum(self._weights, 0) @ top
+        return StateSpace.box(np.maximum(most, 0).tolist(), np.maximum(least, 0).tolist())
+
+    def tables(self, net: Autoregressive, context: Tensor) -> Tensor:
+        """The probabilities over `space` of every context: [B, C] -> [B, N]."""
+        if self.length == 0:
+            return context.new_ones(len(context), 1)
+        prefixes = torch.from_numpy(self._prefixes).to(context.device)
+        cells = torch.from_numpy(self._places(self._prefixes).reshape(-1)).to(context.device)
+        size = self.space.size
+        parts = []
+        with torch.no_grad():
+            for some in torch.split(context, max(1, CELLS // max(1, len(prefixes) * max(self.layout.caps)))):
+                chain, final = _chain(net, some, prefixes, self.length)
+                p = (chain[..., None] + final).exp().flatten(1)
+                parts.append(p.new_zeros(len(some), size + 1).index_add_(1, cells, p)[:, :size])
+        return torch.cat(parts)
+
+    def after(self, net: Autoregressive, context: Tensor, values: Tensor) -> NDArray[np.float64]:
+        """The probabilities over `space` after given values of the species before: [1, C], [n, D] -> [n, N].
+
+        Averaged over draws of the net they are its marginal, with less noise than a histogram.
+        """
+        last, size = self.length - 1, self.space.size
+        heads = values.clone()
+        heads[:, last:] = 0
+        distinct, back = np.unique(heads.cpu().numpy(), axis=0, return_inverse=True)
+        with torch.no_grad():
+            rows = torch.from_numpy(distinct).to(context.device)
+            p = net.log_conditionals(context, rows[None])[last][0].exp().double().cpu().numpy()
+        place = self._places(distinct)
+        result = np.zeros((len(distinct), size + 1))
+        np.add.at(result, (np.arange(len(distinct))[:, None], place), p)
+        return np.asarray(result[back.reshape(-1), :size])
+
+    @cached_property
+    def _weights(self) -> Counts:
+        """Of every species at `axes`, how it follows from the values: [A, D]."""
+        weights: Counts = self.layout.window.basis[list(self.axes)][:, list(self.layout.order)]
+        return weights
+
+    @cached_property
+    def _offset(self) -> Counts:
+        return np.asarray(self.layout.window.offset[list(self.axes)] + self._weights @ self.layout.lower)
+
+    @cached_property
+    def _prefixes(self) -> Counts:
+        """All values of the positions before the last needed one, zeros behind: [M, D]."""
+        last, caps = self.length - 1, self.layout.caps
+        prefixes = np.zeros((self.many, len(caps)), dtype=np.int64)
+        if last:
+            prefixes[:, :last] = np.stack(np.unravel_index(np.arange(self.many), caps[:last]), axis=-1)
+        return prefixes
+
+    def _places(self, prefixes: Counts) -> Counts:
+        """The place in `space` of each prefix with each last value, N for no state: [M, D] -> [M, cap]."""
+        values = np.arange(self.layout.caps[self.length - 1])[:, None] * self._weights[:, self.length - 1]
+        place = self.space.index((prefixes @ self._weights.T + self._offset)[:, None] + values)
+        return np.where(place < 0, self.space.size, place)
 
 
 def _chain(net: Autoregressive, context: Tensor, prefixes: Tensor, length: int) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
-"""A trained master equation transformer: a solver for every problem in its box, saved and read back."""
+"""A trained master equation transformer: a solver for every problem in its box, and what else it can be asked."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -12,11 +12,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from kinetix.distribution import Distribution, PointMass
-from kinetix.errors import SettingError, UnsupportedFeature
+from kinetix.distribution import Distribution
+from kinetix.errors import SettingError
 from kinetix.findings import Finding
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
@@ -24,16 +23,16 @@ from kinetix.provenance import provenance
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
+from .asked import Asked
 from .autoregressive import Autoregressive
 from .box import Box
-from .checkpoint import Weights, save_net
-from .decoder import Shape, make_net
-from .layout import Layout
-from .net_law import NetLaw
-from .observed import log_prob_by_time, log_prob_observed
+from .chain import Chained
+from .checkpoint import save_net
+from .decoder import Shape
+from .maps import MomentMap, grid_of, moments_over
 from .sealed import weights_digest
-from .trained import OutsideBoxWarning, device_of, require_same, saved_window
-from .training import seeded, threads
+from .trained import OutsideBoxWarning
+from .training import threads
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -95,21 +94,30 @@ class TrainedMET:
     # answers -----------------------------------------------------------------------------------
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
-        """The laws at the problem's times; outside the box with a warning, here and in `meta`."""
+        """The laws at the problem's times; outside the box with a warning, here and in `meta`.
+
+        A random initial law is answered as a mixture over its starts. What an exact twin in the box answers
+        (P(k, t) = P(c k, t / c)) counts as inside; `meta["symmetry"]` has the c of every time.
+        """
         started = time.process_time()
-        start = self._start(problem)
+        asked, theta = Asked.of(self.net, self.domain, problem), problem.theta[None]
         findings = []
-        if reason := self.domain.outside(problem.theta, start, problem.times[problem.times > 0]):
+        if reason := asked.outside(theta, problem.times[problem.times > 0]):
             warnings.warn(f"{reason}: a net is confidently wrong there", OutsideBoxWarning, stacklevel=2)
             findings.append(Finding("KX301", "warning", "box", reason, "train over a wider box, or use fsp or ssa"))
-        context = self._context(problem.theta, start, problem.times)
+        c = asked.scales(theta, problem.times)
+        with torch.no_grad():
+            contexts = asked.contexts(torch.from_numpy(theta), problem.times, c)[0]
         seed = int(rng.integers(2**62))
-        laws: list[Distribution] = [
-            PointMass(start) if t == 0 else NetLaw(self.net, row, seed)
-            for t, row in zip(problem.times, context, strict=True)
+        laws = [
+            problem.initial if t == 0 else asked.law(prompts, seed)
+            for t, prompts in zip(problem.times, contexts, strict=True)
         ]
         meta = provenance(self.settings, problem.model.network, started, certificate=dict(self.certificate))
         meta["findings"] = [*meta["findings"], *(asdict(f) for f in findings)]
+        if (c != 1).any():
+            names = [self.network.theta_names[i] for i in self.domain.scaling.parameters]
+            meta["symmetry"] = {"parameters": names, "scale": c[0].tolist()}
         return Solution.of(problem, laws, meta=meta)
 
     def log_prob_batch(
@@ -123,30 +131,72 @@ class TrainedMET:
     ) -> list[Array]:
         """Log-probabilities of observed counts under many rate vectors; see `kinetix.solver.BatchSolver`.
 
-        Problems outside the box and counts outside the window are refused.
+        Problems outside the box (that no exact twin brings inside) and counts outside the window are refused.
         """
         del rng
-        start = self._start(problem)
-        self.domain.require_inside(np.atleast_2d(thetas)[:, None, :], start, problem.times)
-        if reason := self.domain.frozen_differences(thetas, start):
-            raise SettingError(reason, place="net")
-        context = self._context(np.atleast_2d(thetas)[:, None, :], start, problem.times)
-        with torch.no_grad(), threads(self.settings.threads):
-            found = log_prob_by_time(self.net, context, counts, axes, self.network.species_names)
-        return [log_p.cpu().numpy().astype(np.float64) for log_p in found]
+        asked, batch = self._asked_inside(problem, thetas)
+        with torch.no_grad(), threads(self.threads):
+            return _arrays(asked.weigh(batch, problem.times, counts, axes))
+
+    def log_prob_gradient_batch(
+        self,
+        problem: Problem,
+        thetas: Array,
+        counts: Sequence[Counts],
+        axes: Sequence[int],
+        parameters: Sequence[int],
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[list[Array], list[Array]]:
+        """As `log_prob_batch`, with derivatives: one [B, U_k] and one [B, U_k, K] a time.
+
+        The derivatives are those of the net's log-probabilities by theta at the places `parameters` [K],
+        which the box must vary; NaN where a probability is 0.
+        """
+        del rng
+        if still := [self.network.theta_names[i] for i in parameters if i not in self.domain.encoding.parameters]:
+            raise SettingError(
+                f"the net was trained with one value of {still[0]!r} and knows no derivative by it",
+                place="net",
+                mend=f"train with {still[0]!r} in the box",
+            )
+        asked, batch = self._asked_inside(problem, thetas)
+        with torch.no_grad(), threads(self.threads):
+            logs, slopes = asked.slopes(batch, problem.times, counts, axes, parameters)
+        return _arrays(logs), _arrays(slopes)
 
     def log_prob_tensor(
         self, thetas: Tensor, counts: ArrayLike, time: float, axes: Sequence[int] | None = None
     ) -> Tensor:
-        """The same at one time as a tensor [B, U], differentiable in `thetas` [B, P]."""
-        encoding = self.domain.encoding
-        start = torch.as_tensor(self.domain.start, dtype=torch.float64)
-        self.domain.require_inside(thetas.detach().cpu().numpy(), self.domain.start, time)
-        varied = [thetas[:, i].double() for i in encoding.parameters] + [start[i] for i in encoding.species]
-        columns = encoding.columns(varied, torch.tensor(float(time), dtype=torch.float64), torch)
-        context = torch.stack([c.expand(len(thetas)) for c in columns], dim=-1).float().to(self._device)
+        """The same at one time from the net's own start as a tensor [B, U], differentiable in `thetas` [B, P]."""
+        asked, times = Asked(self.net, self.domain, self.domain.start[None], np.ones(1)), np.array([float(time)])
+        asked.require_inside(thetas.detach().cpu().numpy(), times)
         species = range(len(self.network.species)) if axes is None else axes
-        return log_prob_observed(self.net, context, np.asarray(counts), species, self.network.species_names)
+        return asked.weigh(thetas, times, [np.asarray(counts)], species)[0]
+
+    def moments(
+        self,
+        over: ArrayLike | Mapping[str, ArrayLike],
+        time: float,
+        species: str,
+        *,
+        initial: Mapping[str, float] | Distribution | None = None,
+        draws: int = 1000,
+        seed: int = 0,
+    ) -> MomentMap:
+        """Moments of a species at one time over many rate vectors: a map; see `maps`.
+
+        `over` are rate vectors [..., P], or a grid by name, {"kon": values, "koff": values}: [kon, koff]. The
+        net's marginal is summed exactly where it can be; else `draws` are averaged, with their standard errors.
+        """
+        problem = Problem.of(self.network, [time], initial=initial)
+        thetas = grid_of(self.network, over, problem.theta)
+        with threads(self.threads):
+            return moments_over(Asked.of(self.net, self.domain, problem), thetas, time, species, draws, seed)
+
+    def chained(self, *, step: float | None = None, paths: int = 10_000, outside: float = 1e-3) -> Chained:
+        """A solver that draws trajectories by chaining this net's laws, also beyond its times; see `chain`."""
+        return Chained(self, step, paths, outside)
 
     # saving ------------------------------------------------------------------------------------
 
@@ -180,66 +230,16 @@ class TrainedMET:
     # inner -------------------------------------------------------------------------------------
 
     @property
-    def _device(self) -> torch.device:
-        return next(self.net.parameters()).device
+    def threads(self) -> int:
+        """Threads of torch."""
+        return self.settings.threads
 
-    def _context(self, thetas: ArrayLike, start: Counts, times: ArrayLike) -> Tensor:
-        features = self.domain.encoding.encode(thetas, start, times)
-        return torch.from_numpy(features.astype(np.float32)).to(self._device)
-
-    def _start(self, problem: Problem) -> Counts:
-        """The initial counts of a problem that is about this network, with its frozen values."""
-        require_same(self.network, problem.model)
-        if not isinstance(problem.initial, PointMass):
-            raise UnsupportedFeature("a net answers for one initial state, not for a law", place="initial")
-        if reason := self.domain.frozen_differences(problem.theta, problem.initial.counts):
-            raise SettingError(reason, place="net", mend="train a net with these values, or vary them in its box")
-        return problem.initial.counts
+    def _asked_inside(self, problem: Problem, thetas: Array) -> tuple[Asked, Tensor]:
+        batch = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
+        asked = Asked.of(self.net, self.domain, problem)
+        asked.require_inside(batch, problem.times)
+        return asked, torch.from_numpy(batch)
 
 
-class _Saved(BaseModel):
-    """The schema of a manifest, bounded before anything is made."""
-
-    model_config = ConfigDict(extra="forbid")
-    settings: dict[str, Any]
-    seed: int
-    box: dict[str, tuple[float, float]]
-    logarithmic: list[str]
-    times: tuple[float, float]
-    lower: list[int] = Field(max_length=4096)
-    shape: list[int] = Field(max_length=4096)
-    certificate: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Bounds:
-    """Bounds of a saved box in the form of a prior, so that its scale is kept."""
-
-    low: float
-    high: float
-    log_scale: bool
-
-    def bounds(self) -> tuple[float, float]:
-        return self.low, self.high
-
-
-def restored(
-    network: ReactionNetwork,
-    manifest: Mapping[str, Any],
-    weights: Weights,
-    make_settings: Callable[..., NetSettings],
-) -> TrainedMET:
-    """The net of `TrainedMET.manifest` and its weights; `make_settings` takes the saved settings by name."""
-    saved = _Saved.model_validate(manifest)
-    settings = make_settings(**saved.settings)
-    order = [*network.theta_names, *network.species_names, *saved.box]  # JSON has sorted the names
-    box = {name: _Bounds(*saved.box[name], name in saved.logarithmic) for name in order if name in saved.box}
-    domain = Box.of(network, box, saved.times)
-    layout = Layout.of(saved_window(network, saved.lower, saved.shape))
-    with torch.device("meta"):
-        sketch = make_net(settings.shape, layout, domain.encoding.groups)
-    weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})
-    with seeded(0):
-        net = make_net(settings.shape, layout, domain.encoding.groups)
-    weights.pour(net)
-    return TrainedMET(domain, net.to(device_of(settings.device)).eval(), settings, saved.seed, saved.certificate)
+def _arrays(tensors: Sequence[Tensor]) -> list[Array]:
+    return [t.cpu().numpy().astype(np.float64) for t in tensors]
