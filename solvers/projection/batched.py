@@ -34,7 +34,7 @@ ALIKE, SMALL = 2, 512
 SPREAD, BASE = 1.5, 64.0
 """Rate vectors go together when the largest rate * time is at most so many times the least, and this more."""
 
-CACHED = 2**17
+CACHED = 2**16
 """Places of all windows together that are taken at once on a CPU: its caches hold them."""
 
 PILOTS = 128

@@ -9,6 +9,7 @@ from kinetix.errors import RunError, TruncationError
 from kinetix.expressions import symbol
 from kinetix.listed import Listed
 from kinetix.problem import Problem
+from kinetix.solvers import fsp
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.projection.frame import Start
 from kinetix.solvers.projection.roaming import Roaming
@@ -71,3 +72,33 @@ def test_a_listed_law_has_the_face_of_all_laws():
     draws = law.sample(20_000, rng=np.random.default_rng(0))
     assert np.abs(draws.mean(axis=0) - [0.8, 1.4]).max() < 0.03
     assert law.dimension == 2
+
+
+def test_likelihoods_of_many_species_are_those_of_the_laws():
+    """The MAPK cascade: an observed subset, the rest summed out, each rate vector on lists of its own.
+
+    Rows off the list are less likely than what may be lost. Mutant: the rows of the last time weighed at all times.
+    """
+    problem = Problem.of(exact.mapk16(), [1.0, 4.0])
+    thetas = problem.theta * np.array([[1.0], [1.5]])
+    axes, solver = [10, 0], FSP(leak=1e-6, threads=2)
+    rows = [np.array([[1, 0], [0, 0], [1, 50]]), np.array([[0, 0]])]
+    found = solver.log_prob_batch(problem, thetas, rows, axes)
+    assert np.isneginf(found[0][:, 2]).all()
+    for b, theta in enumerate(thetas):
+        solution = solver.solve(Problem(problem.model, problem.times, theta, problem.initial))
+        for k in range(2):
+            assert np.array_equal(found[k][b], solution.laws[k].marginal(axes).log_prob(rows[k]))
+
+
+def test_likelihoods_on_lists_and_boxes_agree(monkeypatch):
+    """Six species whose box is small: by boxes, by lists where it is called large, and with one of each."""
+    problem = Problem.of(exact.cascade(6), [0.02])
+    thetas, rows = problem.theta * np.array([[1.0], [1.2]]), [np.array([[0, 0], [1, 0]])]
+    reference = FSP().log_prob_batch(problem, thetas, rows, [0, 1])
+    monkeypatch.setattr(fsp, "LARGE_BOX", 1)
+    (lists,) = FSP().log_prob_batch(problem, thetas, rows, [0, 1])
+    assert np.abs(np.exp(lists) - np.exp(reference[0])).max() < 3e-9
+    assert not np.array_equal(lists, reference[0])
+    with pytest.raises(TruncationError, match="a list of at least"):
+        FSP(max_states=3).log_prob_batch(problem, thetas, rows, [0, 1])
