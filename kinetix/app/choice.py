@@ -22,7 +22,8 @@ NETS = ("met", "van")
 def solver_of(choice: Solver | type | str | Path, settings: Mapping[str, Any] | None = None) -> Solver:
     """The solver meant by an object, a class, a catalogue name or the folder of a trained net.
 
-    `settings` go to the solver's dataclass; misspelt ones are refused with the nearest name.
+    `settings` go to the solver's dataclass; misspelt ones are refused with the nearest name. With settings
+    (`paths`, `step`), a net in a folder answers by chaining its laws.
     """
     settings = dict(settings or {})
     if isinstance(choice, str | Path):
@@ -80,11 +81,7 @@ def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
         from kinetix.solvers.nets.checkpoint import load_net
 
         net = load_net(choice)
-        if settings:
-            raise SettingError(
-                f"a trained net takes no settings: {', '.join(settings)}", place=str(choice), mend="leave them out"
-            )
-        return net
+        return _chained(net, settings, str(choice)) if settings else net
     if choice in NETS:
         raise SettingError(
             f"{choice!r} is a net, which must be trained before it can answer",
@@ -94,3 +91,14 @@ def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
     from kinetix.solvers import catalogue
 
     return catalogue.solver(str(choice), **settings)
+
+
+def _chained(net: Solver, settings: dict[str, Any], place: str) -> Solver:
+    """The net as a solver that chains its laws: the settings of a net in a folder are those of its chain."""
+    chained = getattr(net, "chained", None)
+    if chained is None:
+        reason = f"a net that does not chain takes no settings: {', '.join(settings)}"
+        raise SettingError(reason, place=place, mend="leave them out")
+    require_arguments(chained, settings, place=place)
+    solver: Solver = chained(**settings)
+    return solver

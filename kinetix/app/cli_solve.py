@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Times = Annotated[str, typer.Option(help="start:stop:points (both ends included), or a comma list.")]
 OUTPUTS = (".csv", ".nc", ".png", ".svg", ".pdf")
+CHAIN = {"paths": int, "step": float, "outside": float}
+"""Settings of a net in a folder: given any, it draws trajectories by chaining its laws."""
 
 
 def solve(
@@ -36,7 +38,8 @@ def solve(
 ) -> Outcome:
     """Solve a model: how the counts are distributed at given times.
 
-    Any setting of the solver is an option, as --paths 10000 (`kinetix solvers` lists them). A .csv has the
+    Any setting of the solver is an option, as --paths 10000 (`kinetix solvers` lists them). A net with --paths
+    or --step draws trajectories by chaining its laws, also beyond its times. A .csv has the
     columns time, X-mean ..., X-sd ...; where a solver states no sd (mean-field), its cells are empty.
     """
     from .choice import is_folder, solver_of
@@ -45,7 +48,8 @@ def solve(
 
     require_writable(output, OUTPUTS, "option --output")
     asked = times_of(times)
-    settings = settings_of(ctx, None if is_folder(solver) else type(solver_of(solver)), solver)
+    chain = is_folder(solver)
+    settings = settings_of(ctx, None if chain else type(solver_of(solver)), solver, CHAIN if chain else None)
     chosen = solver_of(solver, settings)
     network = read_model(model, law=law, scale=scale, format=format)
     values, starts = pairs(parameters, "--set"), pairs(initial, "--initial")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,3 +68,22 @@ def test_a_path_is_not_a_table_of_cells() -> None:
     network = kx.parse("species X = 0\nmade: -> X; k\nk = 1")
     with pytest.raises(SettingError, match=r"data: str is not Observations; .*read_csv"):
         kx.infer(network, "cells.csv", prior={"k": kx.prior.uniform(0, 1)})  # type: ignore[arg-type]
+
+
+def test_a_net_in_a_folder_chains_its_laws_when_given_settings(run: Callable[..., Any], tmp_path: Path) -> None:
+    """In Python and on the command line. Mutant: the settings of a net dropped."""
+    model = tmp_path / "bd.txt"
+    model.write_text("model bd\n  species X = 0\n  -> X; b\n  X -> ; d*X\n  b = 2; d = 1\nend\n")
+    met = kx.MET(width=16, layers=1, contexts=16, held_out=0)
+    box = {"b": (1.0, 3.0), "X": (0, 40)}
+    met.train(kx.load(model), times=(0, 2), box=box, budget_steps=2, seed=1).save(tmp_path / "net")
+    assert solver_of(tmp_path / "net", {"paths": 5}).paths == 5  # type: ignore[attr-defined]
+    with pytest.raises(SettingError, match="did you mean 'paths'"):
+        solver_of(tmp_path / "net", {"path": 5})
+    command = ["solve", model, "--times", "1,5", "--solver", tmp_path / "net", "--seed", 1]
+    code, _, _ = run(*command, "--paths", 40, "--outside", 1, "--output", tmp_path / "run.nc")
+    assert code == 0
+    assert kx.open(tmp_path / "run.nc").trajectories.shape == (40, 2, 1)
+    code, _, error = run(*command, "--pahts", 40)
+    assert code == 2
+    assert "did you mean --paths?" in error
