@@ -45,17 +45,31 @@ Array = NDArray[np.float64]
 ROWS = 4096
 """Prefixes that a block of trajectories should have, for a step of a few milliseconds."""
 
+CHOICES = {
+    "mode": ("time-conditional", "stepped"),
+    "net": ("recurrent", "transformer"),
+    "grid": ("even", "geometric"),
+    "optimiser": ("adam", "natural"),
+    "targets": ("euler", "short-time"),
+    "start": ("previous", "forward-kl"),
+}
+"""The settings that are one word of a few."""
+
 
 @dataclass(frozen=True)
 class VAN:
     """Settings of a net for one problem; `train` makes the net.
 
-    `mode` "time-conditional" or "stepped"; `width` of the recurrent unit; `caps` species -> largest
-    count of the window (default: 1.2 times the largest of pilot runs). Time-conditional: peak learning
-    `rate`, `paths` trajectories a block at about `points` times, up to `blocks` blocks. Stepped, with
-    the published values: `dt` (default: a hundredth of the last time), `grid` "even" or "geometric"
-    (short steps at first), `epochs_first` and `epochs` updates a step of `batch` draws at `step_rate`.
-    `checked` times at which the net is compared with exact laws for its certificate.
+    `mode` "time-conditional" or "stepped"; `net` "recurrent" or, time-conditional only, "transformer" (slower at
+    few species); `width` of its vectors; `caps` species -> largest count of the window (default: 1.2
+    times the largest of pilot runs). Time-conditional: peak learning `rate`, `paths` trajectories a run at
+    about `points` times a block; a step looks at one of the last `blocks` blocks, and new ones are drawn all
+    the time. Stepped, with the published values: `dt` (default: a hundredth of the last time), `grid` "even" or
+    "geometric" (short steps at first), `epochs_first` and `epochs` updates a step of `batch` draws at
+    `step_rate`. Better than published, for laws constant in time: `start` "forward-kl" fits each step to
+    states pushed by exact trajectories first, which keeps the support; `optimiser` "natural" then takes up
+    to `epochs` natural-gradient steps; `targets` "short-time" are averages over backward paths instead of Euler
+    steps. `checked` times at which the net is compared with exact laws for its certificate.
     """
 
     mode: Literal["time-conditional", "stepped"] = "time-conditional"
@@ -78,14 +92,12 @@ class VAN:
     checked: int = 8
 
     def __post_init__(self) -> None:
-        if self.mode not in {"time-conditional", "stepped"}:
-            raise SettingError(f"unknown mode {self.mode!r}", place="van", mend="use time-conditional or stepped")
-        if self.net not in {"recurrent", "transformer"}:
-            raise SettingError(f"unknown net {self.net!r}", place="van", mend="use recurrent or transformer")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                mend = f"use {' or '.join(known)}"
+                raise SettingError(f"unknown {name} {getattr(self, name)!r}", place="van", mend=mend)
         if self.mode == "stepped" and self.net != "recurrent":
             raise SettingError("a stepped VAN is a stack of recurrent nets", place="net", mend="use net='recurrent'")
-        if self.grid not in {"even", "geometric"}:
-            raise SettingError(f"unknown grid {self.grid!r}", place="van", mend="use even or geometric")
         for name in ("width", "paths", "points", "blocks", "epochs_first", "epochs", "batch"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}", place="van", mend="use a whole number >= 1")
@@ -122,6 +134,7 @@ class VAN:
             raise SettingError(f"times {times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
         own = network.replace(parameters=parameters, initial=initial)
         require(own, "van")
+        self._require_steps(own)
         subjects = subjects_of(own, (float(times[0]), float(times[1])))
         given = any(v is not None for v in (budget, budget_cpu, budget_steps))
         clock = Budget(budget, budget_cpu, budget_steps) if given or self.mode == "time-conditional" else None
@@ -131,6 +144,7 @@ class VAN:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
             seed = seed_of(folder if resume else None) if seed is None else int(seed)
             job = _Job(self, subjects, seed, progress)
+            net: Autoregressive
             if clock is None or self.mode == "stepped":
                 net, interval, stored, record = job.stepped(clock)
             else:
@@ -141,6 +155,16 @@ class VAN:
             if output is not None:
                 trained.save(output)
         return trained
+
+    def _require_steps(self, network: ReactionNetwork) -> None:
+        """Refuse what the chosen way of stepping cannot do."""
+        better = (self.start, self.optimiser, self.targets) != ("previous", "adam", "euler")
+        if self.mode == "stepped" and better and network.depends_on_time:
+            raise UnsupportedFeature(
+                "pushed states and short-time targets need laws that are constant in time",
+                place="van",
+                mend="use mode='time-conditional', or stepping as published",
+            )
 
 
 @dataclass(frozen=True, eq=False)

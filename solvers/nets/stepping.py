@@ -152,7 +152,7 @@ def steps(
         if how.start == "forward-kl" or how.optimiser == "natural":
             pushed = push(law, model, theta, origin, then - now, rng)
             tree = prefix_tree(torch.zeros(1, 0), [net.layout.values(pushed)])
-            if how.start == "forward-kl":
+            if how.start == "forward-kl" or k == 0:
                 loss = _adam(net, _Pushed(tree), FORWARD_FIRST if k == 0 else FORWARD, 1e-2, rng).loss
             if how.optimiser == "natural" and k:  # a point mass has no scores to learn from
                 loss = natural_fit(net, teacher, net.layout.values(pushed), how.epochs, rng)

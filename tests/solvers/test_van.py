@@ -151,18 +151,23 @@ def test_only_the_last_blocks_are_looked_at_and_kept():
     assert len(teacher.stock) <= 4
 
 
+def swinging():
+    """Births at a rate a (1 + sin(2 t))."""
+    a, m, x = map(symbol, ("a", "m", "X"))
+    return ReactionNetwork(
+        [Species("X", 0)],
+        [Parameter("a", 6.0), Parameter("m", 1.0)],
+        [Reaction("birth", {}, {"X": 1}, a * (1 + sympy.sin(2 * TIME))), Reaction("death", {"X": 1}, {}, m * x)],
+    )
+
+
 def test_rates_that_swing_with_the_time():
     """Births at a rate a (1 + sin(2 t)): Poisson with the mean of a linear equation, by trajectories alone.
 
     Mutant: trajectories that forget the time, as those of a model with constant laws.
     """
-    a, m, x = map(symbol, ("a", "m", "X"))
-    network = ReactionNetwork(
-        [Species("X", 0)],
-        [Parameter("a", 6.0), Parameter("m", 1.0)],
-        [Reaction("birth", {}, {"X": 1}, a * (1 + sympy.sin(2 * TIME))), Reaction("death", {"X": 1}, {}, m * x)],
-    )
-    trained = VAN(width=32, paths=128, checked=1).train(network, times=(0, 4), budget_steps=250, seed=1)
+    network = swinging()
+    trained = VAN(width=32, rate=1e-2, paths=256, checked=1).train(network, times=(0, 4), budget_steps=300, seed=1)
     for t in (0.8, 2.4, 3.9):
         mean = 6 * quad(lambda s, t=t: np.exp(s - t) * (1 + np.sin(2 * s)), 0, t)[0]
         law = trained.solve(Problem.of(network, [t]), rng=RNG).laws[0].table()
@@ -314,13 +319,19 @@ def test_grids_reach_their_end():
     ("settings", "keywords", "message"),
     [({"mode": "euler"}, {}, "unknown mode"), ({"grid": "odd"}, {}, "unknown grid"), ({"width": 0}, {}, "width is 0"),
      ({"rate": -1.0}, {}, "rate is -1"), ({"checked": -1}, {}, "checked is -1"), ({}, {"times": (2, 1)}, "interval"),
-     ({"net": "film"}, {}, "unknown net"), ({"mode": "stepped", "net": "transformer"}, {}, "stack of recurrent"),
+     ({"optimiser": "sgd"}, {}, "unknown optimiser"), ({"net": "film"}, {}, "unknown net"),
+     ({"mode": "stepped", "net": "transformer"}, {}, "stack of recurrent"),
      ({}, {"budget": 1.0}, "exactly one"), ({}, {"resume": True}, "output folder"),
      ({"caps": {"Y": 3}}, {}, "'Y'"), ({"caps": {"X": 0}}, {}, "cap 0")],
 )  # fmt: skip
 def test_impossible_settings_are_refused(settings, keywords, message):
     with pytest.raises(SettingError, match=message):
         VAN(**settings).train(model_of(), **{"times": (0, 4), "budget_steps": 1, "seed": 1, **keywords})
+
+
+def test_better_steps_refuse_laws_that_contain_the_time():
+    with pytest.raises(UnsupportedFeature, match="constant in time"):
+        VAN(mode="stepped", targets="short-time").train(swinging(), times=(0, 4), budget_steps=1, seed=1)
 
 
 def test_caps_override_the_window():
