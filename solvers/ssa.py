@@ -8,9 +8,10 @@ D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340, doi:10.1021/j100540a008 (the dir
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,7 +28,7 @@ from kinetix.solution import Solution
 
 from .drive import is_driven
 from .parallel import Flag, cores, run_all
-from .paths import driven_paths, kernels, thinning
+from .paths import costs, driven_paths, kernels, thinning
 from .paths.engines import (
     ENGINES,
     UNFINISHED,
@@ -39,6 +40,7 @@ from .paths.engines import (
     choose_with_events,
     counted,
 )
+from .paths.pilot import Estimate
 from .paths.streams import draw_root
 
 Array = NDArray[np.float64]
@@ -47,6 +49,9 @@ Run = Callable[..., None]
 
 MAX_EVENTS = 10_000_000
 """Events allowed to one trajectory by default: about 0.2 s of it."""
+
+MAX_SECONDS = 600.0
+"""Predicted seconds of CPU beyond which a request is refused by default."""
 
 
 class Sampler(Protocol):
@@ -59,6 +64,10 @@ class Sampler(Protocol):
     @property
     def threads(self) -> int | None:
         """The threads that draw them."""
+
+    @property
+    def max_seconds(self) -> float | None:
+        """The seconds of CPU that they may be predicted to take."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -75,6 +84,7 @@ class SSA:
     """Exact trajectories by the direct method.
 
     `paths` trajectories; `max_events` allowed to each, after which the run stops and says so;
+    `max_seconds` of CPU: a request predicted to take more is refused before it starts (None: never);
     `threads` (default: the cores at hand; the numbers do not depend on it). `engine` "auto" takes
     what should be done first: "numpy" for tiny questions, "tabled" (one kernel for all models) for
     most and for large networks, "lanes" (a lockstep kernel of the model's own) where many events pay
@@ -89,32 +99,62 @@ class SSA:
     max_events: int = MAX_EVENTS
     threads: int | None = None
     engine: Engine = "auto"
+    max_seconds: float | None = MAX_SECONDS
 
     def __post_init__(self) -> None:
-        for name in ("paths", "max_events", "threads"):
-            value = getattr(self, name)
-            if value is None and name == "threads":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise SettingError(f"{name} is {value!r}", place="ssa", mend="give a whole number >= 1")
+        require_settings(self, ("paths", "max_events", "threads"), "ssa")
         if self.engine not in ENGINES:
             mend = f"use one of {', '.join(ENGINES)}"
             raise SettingError(f"unknown engine {self.engine!r}", place="ssa", mend=mend)
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
-        """Trajectories [n, T, S] and their empirical law at each time; standard errors of the means in `meta`."""
-        return sampled(self, problem, rng=rng, budget=self.max_events, engine=self.engine)
+        """Trajectories [n, T, S] and their empirical law at each time; standard errors of the means in `meta`.
+
+        RunError where it would cost more than the settings allow: before it starts, where that is predicted.
+        """
+        require(problem.model.network, "ssa")
+        found = costs.require_affordable(problem, self._asked)
+        return sampled(self, problem, rng=rng, budget=self.max_events, engine=self.engine, found=found)
+
+    def estimate(self, problem: Problem) -> costs.Cost:
+        """Events, memory and seconds that `solve` will take, before any of it; see `Cost`."""
+        require(problem.model.network, "ssa")
+        return costs.exact(problem, self._asked)
+
+    @property
+    def _asked(self) -> costs.Asked:
+        threads = self.threads or cores()
+        return costs.Asked("ssa", self.paths, self.max_events, "max_events", threads, self.max_seconds, self.engine)
+
+
+def require_settings(solver: Sampler, whole: Sequence[str], place: str) -> None:
+    """SettingError where one of the settings `whole` is no whole number >= 1, or `max_seconds` no time."""
+    for name in whole:
+        value = getattr(solver, name)
+        if value is None and name == "threads":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise SettingError(f"{name} is {value!r}", place=place, mend="give a whole number >= 1")
+    limit = solver.max_seconds
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, Real) or not limit > 0):
+        raise SettingError(f"max_seconds is {limit!r}", place=place, mend="give a number > 0, or None for no limit")
 
 
 def sampled(
-    solver: Sampler, problem: Problem, *, rng: np.random.Generator, budget: int, engine: Engine | Choice
+    solver: Sampler,
+    problem: Problem,
+    *,
+    rng: np.random.Generator,
+    budget: int,
+    engine: Engine | Choice,
+    found: Estimate | None = None,
 ) -> Solution:
-    """The answer of a solver that draws trajectories, by an engine."""
+    """The answer of a solver that draws trajectories, by an engine; `found`: what pilots have told before."""
     require(problem.model.network, "ssa")
     started, n = time.process_time(), solver.paths
     starts = problem.initial.sample(n, rng=rng)
     thetas = np.broadcast_to(problem.theta, (n, len(problem.theta)))
-    settings: dict[str, Any] = {"max_events": budget, "threads": solver.threads, "engine": engine}
+    settings: dict[str, Any] = {"max_events": budget, "threads": solver.threads, "engine": engine, "found": found}
     facts: dict[str, Any] = {"end": "finished"}
     try:
         paths, changed = _simulate(problem.model, problem.times, thetas, starts, rng=rng, facts=facts, **settings)
@@ -166,6 +206,7 @@ def _simulate(  # noqa: PLR0913 - as `simulate`
     engine: Engine | Choice,
     first: int = 0,
     facts: dict[str, Any] | None = None,
+    found: Estimate | None = None,
 ) -> tuple[Counts, Array | None]:
     """The trajectories of `simulate`, and the parameters at each time [T, P] where events may change them.
 
@@ -181,14 +222,14 @@ def _simulate(  # noqa: PLR0913 - as `simulate`
 
     def run(m: CompiledModel, t: Array, p: Array, x: Counts, jumps: Jumps | None = None, since: float = 0.0) -> Counts:
         out = np.empty((len(x), len(t), x.shape[1]), dtype=np.int64)
-        task = Task(m, t, p, x, max_events, threads or cores())
+        task = Task(m, t, p, x, max_events, threads or cores(), found)
         if m.network.depends_on_time:
-            found = Choice(["numpy"], counted(partial(_thinned, m, jumps=jumps, since=since)), WIDE)
+            chosen = Choice(["numpy"], counted(partial(_thinned, m, jumps=jumps, since=since)), WIDE)
         elif jumps is not None:
-            found = choose_with_events(task, engine, jumps, since)
+            chosen = choose_with_events(task, engine, jumps, since)
         else:
-            found = choose(task, engine)
-        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, found, since, jumps is not None)
+            chosen = choose(task, engine)
+        job = _Job(m, t, p, x, first, draw_root(rng), max_events, out, chosen, since, jumps is not None)
         try:
             job.run(threads)
         except KeyboardInterrupt as stop:

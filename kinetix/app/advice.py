@@ -23,8 +23,7 @@ PATIENCE = 60.0
 LONG = 3600.0
 """Seconds of drawing beyond which trajectories are not advised."""
 
-MANY = 1e6
-"""Events of one trajectory from which leaps may pay."""
+WHY = "exact draws, with standard errors"
 
 
 @dataclass(frozen=True)
@@ -126,25 +125,20 @@ def _fsp(problem: Problem) -> Option:
 
 
 def _paths(name: str, problem: Problem) -> Option:
-    from kinetix.solvers.paths.engines import seconds_an_event
-    from kinetix.solvers.paths.pilot import estimate
-    from kinetix.solvers.ssa import MAX_EVENTS
+    from kinetix.solvers.ssa import SSA
+    from kinetix.solvers.tau_leaping import TauLeaping
 
-    model = problem.model
-    if model.network.events or model.network.depends_on_time:
-        return Option(name, True, "not known before", None, "events or laws that contain the time")
-    start = problem.initial.sample(1, rng=np.random.default_rng(0))
     try:
-        found = estimate(model, problem.times, problem.theta[None, :], start)
-        events = found.refined(model, problem.times, problem.theta[None, :], start, MAX_EVENTS).events
+        if name == "ssa":
+            cost = SSA(paths=PATHS, max_seconds=LONG).estimate(problem)
+        else:
+            cost = TauLeaping(paths=PATHS, max_seconds=LONG).estimate(problem)
     except KinetixError as refusal:
         return Option(name, False, "", None, str(refusal))
-    seconds = events * PATHS * seconds_an_event(model)
-    words = f"{events:,.3g} events a path, {seconds:.2g} s for {PATHS:,} paths"
-    if name == "tau-leaping":
-        fits = events >= MANY
-        return Option(name, fits, "", None, "leaps may pay" if fits else "exact trajectories are cheaper here")
-    if events > MAX_EVENTS:
-        return Option(name, False, words, seconds, f"more than max_events = {MAX_EVENTS:,} a path")
-    why = "exact draws, with standard errors" if seconds <= LONG else "too many events"
-    return Option(name, seconds <= LONG, words, seconds, why)
+    words = f"{cost.events:,.3g} events a path, {cost.memory / 1e6:.3g} MB, {cost.seconds:.2g} s for {PATHS:,} paths"
+    if name == "ssa":
+        return Option(name, cost.refusal is None, words, cost.seconds, cost.refusal or WHY)
+    if cost.engine != "leaps":
+        return Option(name, False, words, cost.seconds, "exact trajectories are cheaper here")
+    words = f"{cost.steps:,.3g} leaps and events a path, {words.partition(', ')[2]}"
+    return Option(name, cost.refusal is None, words, cost.seconds, cost.refusal or "leaps over many events pay")

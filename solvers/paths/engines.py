@@ -23,7 +23,7 @@ from kinetix.jumps import Jumps
 
 from . import event_tables, kernels, lanes, lockstep, native, tabled
 from .lane_source import WIDTH
-from .pilot import Estimate, estimate
+from .pilot import Estimate, by_leaps, estimate
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -41,6 +41,9 @@ IMPORT, START_TABLED, LOAD, COMPILE_LANES, COMPILE_REACTION = 0.4, 0.3, 0.3, 4.0
 TABLED_EVENT, LANES_EVENT, LANES_REACTION = 6e-8, 2e-9, 2.5e-10
 """Seconds an event: table-driven; in lockstep, and more for each reaction."""
 
+COMPILE_SCALAR, SCALAR_EVENT, SCALAR_REACTION = 2.0, 1.5e-8, 9e-10
+"""Seconds to compile a scalar kernel, and of an event by it, and more for each reaction."""
+
 WIDE = 5_000
 """Trajectories side by side in numpy."""
 
@@ -49,6 +52,12 @@ NUMPY_LAW = 5e-3
 
 NUMPY_STEP, NUMPY_EVENT, NUMPY_REACTION = 9e-5, 2e-7, 1.3e-8
 """Seconds in numpy: a step of all trajectories, and more for each of them and each of its reactions."""
+
+SOON = 0.1
+"""Predicted seconds of the table-driven kernel from which longer pilots are worth their milliseconds."""
+
+LASTING = 10.0
+"""Predicted seconds from which one more pilot, by leaps, sees how far events go on as they began."""
 
 SHARE = 0.25
 """Seconds that a chunk of trajectories should take: short enough for threads to share the work and for Ctrl-C."""
@@ -64,7 +73,10 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be drawn: `times` [T], `thetas` [n, P], `starts` [n, S], events allowed, threads."""
+    """What is to be drawn: `times` [T], `thetas` [n, P], `starts` [n, S], events allowed, threads.
+
+    `found` are the events of a path, where pilots have told them already.
+    """
 
     model: CompiledModel
     times: Array
@@ -72,6 +84,7 @@ class Task:
     starts: Counts
     budget: int
     threads: int
+    found: Estimate | None = None
 
     def chunk(self, seconds: float, least: int = 64) -> int:
         """Trajectories a chunk, where one takes so many seconds: equal shares, a few for each thread."""
@@ -97,16 +110,18 @@ def choose(task: Task, engine: Engine | Choice) -> Choice:
 
 def _cheapest(task: Task, *, compiled: bool) -> Choice:
     try:
-        found = estimate(task.model, task.times, task.thetas, task.starts)
-        offers = sorted(_offers(task, found, compiled=compiled), key=lambda offer: offer[0])
+        found = task.found or estimate(task.model, task.times, task.thetas, task.starts)
+        offers = sorted(_offers(task, found, compiled=compiled))
     except UnsupportedFeature:  # a law that only the other engines know
         return _own(task, compiled=compiled)
     if offers[0][1] == "numpy":
         return _briefly(task, found)
-    if offers[0][1] == "tabled" and offers[0][0] < 1.0:
-        return _tabled(task, found)
-    found = found.refined(task.model, task.times, task.thetas, task.starts, task.budget)
-    offers = sorted(_offers(task, found, compiled=compiled), key=lambda offer: offer[0])
+    if task.found is None and (offers[0][1] != "tabled" or offers[0][0] > SOON):
+        found = found.refined(task.model, task.times, task.thetas, task.starts, task.budget)
+        offers = sorted(_offers(task, found, compiled=compiled))
+        if not found.known and offers[0][0] > LASTING:
+            found = by_leaps(task.model, task.times, task.thetas[0], task.starts[0], found)
+            offers = sorted(_offers(task, found, compiled=compiled))
     for _, name in offers:
         try:
             return _numpy(task) if name == "numpy" else _lanes(task, found) if name == "lanes" else _tabled(task, found)
@@ -145,26 +160,43 @@ def _own(task: Task, *, compiled: bool) -> Choice:
         return _numpy(task)
 
 
-def seconds_an_event(model: CompiledModel) -> float:
-    """Predicted CPU seconds of one event in a long run, by the engine that is best at it."""
-    R = len(model.change)
-    return LANES_EVENT + R * LANES_REACTION if R <= lanes.LARGEST else TABLED_EVENT * (1 + R / 400)
+def predicted(task: Task, found: Estimate, engine: Engine) -> tuple[str, float]:
+    """The engine that `choose` would take for events as found, and all its CPU seconds; no kernel is made."""
+    name: str = engine
+    if engine == "numpy" or not len(task.model.change) or not native.available():
+        name = "numpy"
+    elif engine in ("auto", "numba"):
+        try:
+            tabled.tables(task.model)
+            name = min(_offers(task, found, compiled=engine == "numba"))[1]
+        except UnsupportedFeature:  # a law that only the other engines know
+            name = "scalar"
+    return name, _work(name, task, found, 1)
+
+
+def _work(name: str, task: Task, found: Estimate, threads: int) -> float:
+    """Predicted seconds of an engine, with its start, on so many threads."""
+    R, n = len(task.model.change), len(task.starts)
+    events = found.events * n / threads
+    started = 0.0 if "numba" in sys.modules else IMPORT
+    match name:
+        case "tabled":
+            return _start("table_kernel") + events * TABLED_EVENT * (1 + R / 400)
+        case "numpy":
+            step = NUMPY_STEP + min(n, WIDE) * (NUMPY_EVENT + R * NUMPY_REACTION)
+            return -(-n // WIDE) * found.events * step * 1.5 + R * NUMPY_LAW
+        case "scalar":
+            return started + COMPILE_SCALAR + events * (SCALAR_EVENT + R * SCALAR_REACTION)
+    spread = max(events, 64 * found.events if n < 64 else 0.0)
+    first = LOAD if lanes.is_ready(task.model) else COMPILE_LANES + R * COMPILE_REACTION
+    return started + first + spread * (LANES_EVENT + R * LANES_REACTION)
 
 
 def _offers(task: Task, found: Estimate, *, compiled: bool) -> list[tuple[float, str]]:
     """Predicted seconds of every engine that can be chosen."""
-    R, n = len(task.model.change), len(task.starts)
-    started = 0.0 if "numba" in sys.modules else IMPORT
-    events = found.events * n / task.threads
-    offers = [(_start("table_kernel") + events * TABLED_EVENT * (1 + R / 400), "tabled")]
-    if not compiled:
-        step = NUMPY_STEP + min(n, WIDE) * (NUMPY_EVENT + R * NUMPY_REACTION)
-        offers.append((-(-n // WIDE) * found.events * step * 1.5 + R * NUMPY_LAW, "numpy"))
-    if R <= lanes.LARGEST and found.events * 2 < task.budget and min(offers)[0] > LOAD:
-        speed = LANES_EVENT + R * LANES_REACTION
-        spread = max(events, 64 * found.events if n < 64 else 0.0)
-        first = LOAD if lanes.is_ready(task.model) else COMPILE_LANES + R * COMPILE_REACTION
-        offers.append((started + first + spread * speed, "lanes"))
+    offers = [(_work(name, task, found, task.threads), name) for name in ("tabled", "numpy")[: 1 if compiled else 2]]
+    if len(task.model.change) <= lanes.LARGEST and found.events * 2 < task.budget and min(offers)[0] > LOAD:
+        offers.append((_work("lanes", task, found, task.threads), "lanes"))
     return offers
 
 
@@ -212,7 +244,7 @@ def _tabled(task: Task, found: Estimate | None) -> Choice:
     run = tabled.tabled_kernel(task.model)
     if found is None:
         return Choice(["tabled"], run)
-    cap = 100_000 + int(20 * found.events)
+    cap = 100_000 + (int(20 * found.events) if found.events < task.budget else 0)
     return Choice(["tabled"], partial(_probed, run, cap), task.chunk(found.events * TABLED_EVENT, 8))
 
 

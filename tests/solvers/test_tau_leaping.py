@@ -165,7 +165,7 @@ def test_settings_that_cannot_be_are_refused():
 def test_pilots_predict_leaps():
     model = compile_network(exact.birth_death(20_000.0, 1.0, 20_000))
     problem = Problem.of(model, [10.0])
-    leaps, singles = Leaping(model, 0.03).cost(problem, model.initial[None])
+    found = Leaping(model, 0.03).pilot(problem.times, problem.theta, model.initial, 10_000)
     answer = solved(model.network, [10.0], TauLeaping(paths=50, mode="leap"))
-    assert 0.5 < leaps / (answer.meta["leaps"] / 50) < 2
-    assert singles == 0
+    assert 0.5 < found.leaps / (answer.meta["leaps"] / 50) < 2
+    assert found.singles == 0
