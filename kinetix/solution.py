@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import distribution
 from .compiler import CompiledModel
-from .distribution import Distribution, Moments
+from .distribution import Distribution, Moments, Sampled
 from .errors import SettingError
 from .expressions import names_in
 from .network import require_known
@@ -96,7 +96,8 @@ class Solution:
         Where it states moments alone, those of rules are propagated to first order: exact for linear ones.
         """
         scale = 1.0
-        if self.trajectories is not None and len(self.trajectories) > 1:
+        sampled = all(isinstance(law, Sampled) for law in self.laws)
+        if sampled and self.trajectories is not None and len(self.trajectories) > 1:
             scale = len(self.trajectories) / (len(self.trajectories) - 1)
         if first is None:
             return scale * np.stack([distribution.covariance(law) for law in self.laws])

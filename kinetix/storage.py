@@ -64,8 +64,8 @@ def save_solution(solution: Solution, path: Path) -> None:
         arrays["thetas"] = solution.thetas
     if solution.trajectories is not None:
         arrays["trajectories"] = solution.trajectories
-    else:
-        for k, law in enumerate(solution.laws):
+    for k, law in enumerate(solution.laws):
+        if solution.trajectories is None or not isinstance(law, Sampled):  # those are the trajectories
             arrays |= {f"law{k}_{name}": value for name, value in _stored(law, meta).items()}
     header = {
         "network": network_to_json(solution.model.network),
@@ -117,7 +117,7 @@ def _rebuilt(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> S
     trajectories = arrays.get("trajectories")
     laws: list[Distribution] = []
     for k in range(int(header["laws"])):
-        if trajectories is not None:
+        if trajectories is not None and not any(name.startswith(f"law{k}_") for name in arrays):
             laws.append(Sampled(trajectories[:, k]))
         elif f"law{k}_draws" in arrays:
             laws.append(Sampled(arrays[f"law{k}_draws"]))

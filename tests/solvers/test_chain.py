@@ -216,6 +216,20 @@ def test_a_chain_is_a_function_of_its_seed():
     assert (first != other).any()
 
 
+def test_the_smooth_laws_are_saved_with_the_paths(tmp_path):
+    """And their covariance is theirs, not that of a sample. Mutant: only the paths are stored."""
+    net = known_net()
+    solution = chain(net, [0.0, 2.0, 3.0], paths=3)
+    assert solution.std("X")[1] ** 2 == pytest.approx(4 * (1 - np.exp(-1.0)), rel=1e-5)
+    solution.save(tmp_path / "run.nc")
+    back = kx.open(tmp_path / "run.nc")
+    assert (back.trajectories == solution.trajectories).all()
+    for t in solution.times:
+        np.testing.assert_allclose(
+            np.exp(back.log_prob(N[:, None], t)), np.exp(solution.log_prob(N[:, None], t)), atol=1e-7
+        )
+
+
 def test_a_law_of_the_exact_solver_starts_a_chain():
     """What fsp says at t = 1, carried on to t = 3."""
     net = known_net(cap=60)
