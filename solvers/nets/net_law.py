@@ -27,7 +27,7 @@ Counts = NDArray[np.int64]
 TABLE = 1_000_000
 """States of a window that is still enumerated."""
 
-ROWS = 400_000
+ROWS = 100_000
 """Prefixes, over all prompts, that the net is asked for in one table."""
 
 DRAWS = 100_000

@@ -110,15 +110,16 @@ class Marginal:
         if self.length == 0:
             return context.new_ones(len(context), 1)
         prefixes = torch.from_numpy(self._prefixes).to(context.device)
-        cells = torch.from_numpy(self._places(self._prefixes).reshape(-1)).to(context.device)
-        size = self.space.size
-        parts = []
+        places = torch.from_numpy(self._places(self._prefixes)).to(context.device)
+        rows = max(1, CELLS // sum(self.layout.caps))
+        result = context.new_zeros(len(context), self.space.size + 1)
         with torch.no_grad():
-            for some in torch.split(context, max(1, CELLS // max(1, len(prefixes) * max(self.layout.caps)))):
-                chain, final = _chain(net, some, prefixes, self.length)
-                p = (chain[..., None] + final).exp().flatten(1)
-                parts.append(p.new_zeros(len(some), size + 1).index_add_(1, cells, p)[:, :size])
-        return torch.cat(parts)
+            for k in range(0, len(prefixes), rows):
+                heads, cells = prefixes[k : k + rows], places[k : k + rows].reshape(-1)
+                for some in torch.split(torch.arange(len(context)), max(1, rows // len(heads))):
+                    chain, final = _chain(net, context[some], heads, self.length)
+                    result[some] = result[some].index_add(1, cells, (chain[..., None] + final).exp().flatten(1))
+        return result[:, : self.space.size]
 
     def after(self, net: Autoregressive, context: Tensor, values: Tensor) -> NDArray[np.float64]:
         """The probabilities over `space` after given values of the species before: [1, C], [n, D] -> [n, N].
