@@ -147,14 +147,25 @@ class FSP:
             problem.require_finite("fsp with events or laws that move")
             self._require_compiled("models with events or laws that move")
             return driven_law.log_prob_batch(self, problem, values, counts, axes)
-        finite, found = problem.times[np.isfinite(problem.times)], []
+        finite = problem.times[np.isfinite(problem.times)]
+        found: list[Array] = []
         if len(finite):
             found = self._probabilities(replace(problem, times=finite), values, counts[: len(finite)], axes)
         if len(finite) < len(problem.times):
             self._require_compiled("stationary laws")
             fixed, least = self._fixed(problem.model.network), _observed(problem, counts[-1:], axes)
-            limits = {"leak": self.leak, "max_states": self.max_states, "fixed": fixed, "threads": self.threads}
-            found.append(stationary_probabilities(problem, values, counts[-1], axes, least=least, **limits))
+            limit = stationary_probabilities(
+                problem,
+                values,
+                counts[-1],
+                axes,
+                least=least,
+                leak=self.leak,
+                max_states=self.max_states,
+                fixed=fixed,
+                threads=self.threads,
+            )
+            found.append(limit)
         with np.errstate(divide="ignore"):
             return [np.log(p) for p in found]
 
@@ -165,22 +176,27 @@ class FSP:
         least, projector = _observed(problem, counts, axes), self.projector(problem)
         if not self._has_many(projector):
             return self._on_boxes(projector, thetas, least, counts, axes)
-        each: list[list[Array]] = []
-        for theta in thetas[:, None]:
-            try:
-                if projector.maker.space(projector.guess(theta[0])).size > LARGE_BOX:
-                    raise TruncationError("the box is too large", place="fsp")
-                each.append([p[0] for p in self._on_boxes(projector, theta, least, counts, axes)])
-            except TruncationError:
-                each.append([])
-        lists = [b for b, found in enumerate(each) if not found]
-        if lists:
+        large = [projector.maker.space(projector.guess(theta)).size > LARGE_BOX for theta in thetas]
+        boxes, lists = np.flatnonzero(~np.array(large)), np.flatnonzero(large)
+        found = [np.empty((len(thetas), len(rows))) for rows in counts]
+        try:
+            _put(found, boxes, self._on_boxes(projector, thetas[boxes], least, counts, axes) if len(boxes) else [])
+        except TruncationError:  # of one of them: a list may still be short enough
+            lists = np.arange(len(thetas))
+        if len(lists):
             self._require_compiled("laws kept as lists of states")
-            limits = {"leak": self.leak, "max_states": self.max_states, "max_work": self.max_work}
-            found = listed_probabilities(problem, thetas[lists], counts, axes, threads=self.threads, **limits)
-            for b, one in zip(lists, found, strict=True):
-                each[b] = one
-        return [np.stack(column) for column in zip(*each, strict=True)]
+            by_vector = listed_probabilities(
+                problem,
+                thetas[lists],
+                counts,
+                axes,
+                leak=self.leak,
+                max_states=self.max_states,
+                max_work=self.max_work,
+                threads=self.threads,
+            )
+            _put(found, lists, [np.stack(column) for column in zip(*by_vector, strict=True)])
+        return found
 
     def _on_boxes(
         self, projector: Projector, thetas: Array, least: Counts, counts: Sequence[Counts], axes: Sequence[int]
@@ -232,7 +248,8 @@ class FSP:
 
     def estimate(self, problem: Problem) -> Estimate:
         """States, memory and seconds that `solve` will take on "cpu", before any of it; see `Estimate`."""
-        return estimate(self.projector(problem), problem.theta)
+        projector = self.projector(problem)
+        return estimate(projector, problem.theta, list_above=LARGE_BOX if self._has_many(projector) else np.inf)
 
     def _with_limit(self, problem: Problem) -> Solution:
         """The laws at the finite times, and the stationary one, whose error is proven where nothing can leave."""
@@ -243,9 +260,9 @@ class FSP:
             first = self.solve(replace(problem, times=finite))
             laws, errors = list(first.laws), list(first.meta["error_by_time"])
         maker = stationary_maker(problem, problem.theta)
-        limits = {"leak": self.leak, "max_states": self.max_states, "fixed": self._fixed(network)}
-        found = stationary(maker, problem.theta, **limits)
-        found = verified(maker, problem.theta, found, max_states=self.max_states)
+        most, fixed = self.max_states, self._fixed(network)
+        found = stationary(maker, problem.theta, leak=self.leak, max_states=most, fixed=fixed)
+        found = verified(maker, problem.theta, found, max_states=most, fixed=fixed)
         missing = max(1.0 - float(maker.start.p.sum()), 0.0)
         errors.append(None if found.error is None else found.error + missing)
         told = {"leak": found.leak, "residual": found.residual, "estimate": found.estimate}
@@ -347,3 +364,9 @@ def _observed(problem: Problem, counts: Sequence[Counts], axes: Sequence[int]) -
     for rows in counts:
         least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
     return least
+
+
+def _put(found: Sequence[Array], places: Counts, columns: Sequence[Array]) -> None:
+    """Fill the rows at `places` [K] of `found`, one [B, U_k] a time, with one [K, U_k] a time."""
+    for whole, part in zip(found, columns, strict=False):
+        whole[places] = part

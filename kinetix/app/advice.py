@@ -120,7 +120,9 @@ def _fsp(problem: Problem) -> Option:
         cost = FSP().estimate(problem)
     except KinetixError as refusal:
         return Option("fsp", False, "", None, str(refusal))
-    words = f"{cost.states:,} states, {cost.memory / 1e6:.3g} MB, {cost.seconds:.2g} s"
+    words = (
+        f"{cost.states:,} states{' on a list' if cost.listed else ''}, {cost.memory / 1e6:.3g} MB, {cost.seconds:.2g} s"
+    )
     return Option("fsp", cost.refusal is None, words, cost.seconds, cost.refusal or "the law, with a proven error")
 
 

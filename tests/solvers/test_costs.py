@@ -14,6 +14,7 @@ from kinetix.errors import RunError, SettingError
 from kinetix.events import Event
 from kinetix.expressions import TIME, symbol
 from kinetix.problem import Problem
+from kinetix.solvers.fsp import FSP
 from kinetix.solvers.paths import costs
 from kinetix.solvers.ssa import SSA
 from kinetix.solvers.tau_leaping import TauLeaping
@@ -187,3 +188,27 @@ def test_the_shell_states_costs_and_forces_them(capsys):
     assert main([*command, "1e-4"]) == 1
     assert "refused before it starts" in capsys.readouterr().err
     assert main([*command, "none"]) == 0
+
+
+LISTS = {"mapk16": (exact.mapk16, 20.0), "cascade of six": (lambda: exact.cascade(6), 0.3)}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_laws_on_lists_are_foretold_as_lists(case):
+    """Mutant seen to fail: the box of a pilot in which nothing happened, of 16 states where 10,000 are needed."""
+    build, end = LISTS[case]
+    problem = question(build(), end)
+    cost, answer = FSP().estimate(problem), FSP().solve(problem)
+    assert cost.listed
+    assert "states on a list" in str(cost)
+    for predicted, used in ((cost.states, answer.meta["states"]), (cost.products, answer.meta["products"])):
+        assert used / 3 <= predicted <= 3 * used
+    assert "more than max_states = 1000" in (FSP(max_states=1000).estimate(problem).refusal or "")
+
+
+def test_a_law_that_fits_a_box_is_no_list():
+    reactions = [(f"f{i}", {f"A{i}": 1}, {f"B{i}": 1}, "k") for i in range(6)]
+    species = {name: count for i in range(6) for name, count in ((f"A{i}", 1), (f"B{i}", 0))}
+    problem = question(exact.network(species, {"k": 1.0}, reactions), 1.0)
+    assert not FSP().estimate(problem).listed
+    assert FSP().estimate(problem).states == FSP().solve(problem).meta["states"] == 64
