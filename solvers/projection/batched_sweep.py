@@ -135,7 +135,7 @@ class _Run:
         return torch.ones_like(self.drift) if place < 0 else self.beyond[min(place, len(self.beyond) - 1)].clamp(min=0)
 
     def _sample(self, j: int) -> None:
-        torch.nn.functional.threshold_(self.v, LEAST, 0.0)
+        torch.threshold_(self.v, LEAST, 0.0)
         self.occupancy.addcmul_(self.wide(EVERY * self._left(j)), self.v)
 
     def _is_over(self, j: int, last: int) -> bool:

@@ -105,8 +105,8 @@ def _chain(grid: Grid, pattern: bytes, begun: bytes) -> Chain | None:
     size, shape, count = grid.space.size, grid.space.shape, len(grid.moving)
     held = np.unpackbits(np.frombuffer(pattern, np.uint8), count=count * size).reshape(count, *shape)
     inside = np.zeros((count, *shape), dtype=np.bool_)
-    for k, r in enumerate(grid.moving):
-        inside[(k, *grid.staying[r])] = held[(k, *grid.staying[r])] > 0
+    for whole, some, r in zip(inside, held, grid.moving, strict=True):
+        whole[grid.staying[r]] = some[grid.staying[r]] > 0
     which, source = np.nonzero(inside.reshape(count, size))
     target = source + grid.steps[grid.moving][which] if count else source
     first = np.frombuffer(begun, dtype=np.int64)

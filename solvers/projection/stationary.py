@@ -100,7 +100,9 @@ def stationary(
         caps = _wider(maker, caps, rates, found, leak, fixed)
 
 
-def verified(maker: WindowMaker, theta: Array, found: Stationary, *, max_states: int) -> Stationary:
+def verified(
+    maker: WindowMaker, theta: Array, found: Stationary, *, max_states: int, fixed: Mapping[int, int]
+) -> Stationary:
     """The same with the change of the law on a window half as wide again in the estimate, where that fits.
 
     Where counts hold the chain for very long that no window has shown yet, both estimates are too small.
@@ -114,11 +116,14 @@ def verified(maker: WindowMaker, theta: Array, found: Stationary, *, max_states:
     if found.estimate is None:
         return found
     wide = np.minimum(caps + caps // 2 + 8, maker.bounds).astype(np.int64)
-    wide = np.where(caps > GENE, wide, caps)
+    wide = _with(np.where(caps > GENE, wide, caps), fixed)
     if maker.space(wide).size > min(max_states, KEPT):
         return found
     grid, start = maker.frame.place(wide)
-    other, law = _on(grid, grid.rates(theta), start), np.zeros(grid.space.size)
+    rates = grid.rates(theta)
+    if rates.broken:  # no law holds out there
+        return found
+    other, law = _on(grid, rates, start), np.zeros(grid.space.size)
     held = found.p > 0
     law[grid.space.index(found.space.states(np.flatnonzero(held)))] = found.p[held]
     return replace(found, estimate=max(found.estimate, float(np.abs(law - other.p).sum())))
