@@ -29,7 +29,7 @@ WORTHY = 0.2
 """The part of its length that a space must lead at least."""
 
 EARLY = 0.4
-"""The part of the error allowed that may be made at once."""
+"""The part of the error allowed that may be made at once when the end is not reached."""
 
 RATIO = 8.0
 """The length that a space is made for, in units of its shift g."""
@@ -58,7 +58,7 @@ class Shifted:
 
     def solve(self, v: Array) -> tuple[Array, float]:
         """W with (I - g A) w = v, and a bound on the L1 norm of what it leaves, rounding of that included."""
-        w = self.factors.solve(v)
+        w: Array = np.asarray(self.factors.solve(v), dtype=np.float64)
         left = float(np.abs(v - self.matrix @ w.astype(_LONG)).sum())
         rounded = (1.0 + 2.0 * self.shift) * float(np.abs(w).sum()) + float(np.abs(v).sum())
         return w, left + self.noise * rounded
@@ -78,6 +78,12 @@ class Rational:
     error: float
     occupancy: Array
     solutions: int
+
+    @classmethod
+    def none(cls, start: Array, moments: int, solutions: int) -> Rational:
+        """Of a space that leads nowhere."""
+        laws, bound = np.zeros((moments, len(start))), np.full(moments, np.inf)
+        return cls(laws, bound, 0.0, start, 0.0, np.zeros(len(start)), solutions)
 
 
 @dataclass(eq=False)
@@ -144,9 +150,10 @@ class Space:
 
 
 def follow(shifted: Shifted, start: Array, taus: Array, span: float, allowed: float, control: Counts) -> Rational:
-    """The laws after each of `taus` <= `span` of rate * time, as far as errors stay within `allowed` * tau / span.
+    """The laws after each of `taus` <= `span` of rate * time, with errors of at most `allowed`.
 
-    At least `EARLY` of `allowed` is there for the shortest; `reached` is 0 where that is out of reach.
+    Where that leads only a part of the way, as far as errors are that part of it; `EARLY` of it is there at
+    least. `reached` is 0 where even that is out of reach.
     """
     space, best, far, gaps, before = Space(shifted, start), None, 0.0, dict[int, float](), np.inf
     while not space.full and not control[0]:
@@ -159,18 +166,22 @@ def follow(shifted: Shifted, start: Array, taus: Array, span: float, allowed: fl
                 continue
             if (found := space.panels(z, span)) is None:
                 continue
-            limit = allowed * np.maximum(found.ends / span, EARLY) - 10 * UNIT * found.ends
-            good = found.bound <= limit
-            count = len(good) if good.all() else int(np.argmin(good))
+            allowance = allowed * np.maximum(found.ends / span, EARLY)
+            allowance[-1] = allowed
+            count = _reached(found.bound <= allowance - 10 * UNIT * found.ends)
             if count and found.ends[count - 1] > max(far, WORTHY * span):
                 best, far = (found, count - 1, space.size), found.ends[count - 1]
-            if count == len(good) or found.bound[-1] > before:  # beyond, the small matrix is all noise
+            if count == len(found.ends) or found.bound[-1] > before:  # beyond, the small matrix is all noise
                 break
             before = float(found.bound[-1])
     if best is None or control[0]:
-        nothing = np.zeros((len(taus), len(start)))
-        return Rational(nothing, np.full(len(taus), np.inf), 0.0, start, 0.0, np.zeros(len(start)), space.size)
+        return Rational.none(start, len(taus), space.size)
     return _read(space, *best, taus)
+
+
+def _reached(good: NDArray[np.bool_]) -> int:
+    """How many panels can be used: all if the last is good, for bounds never fall, else those before the first bad."""
+    return len(good) if good[-1] else int(np.argmin(good))
 
 
 def _hopeless(gaps: dict[int, float], size: int, allowed: float) -> bool:
@@ -178,7 +189,8 @@ def _hopeless(gaps: dict[int, float], size: int, allowed: float) -> bool:
     half = size // 2
     if size < 4 * EVERY or half not in gaps:
         return False
-    return gaps[size] * (gaps[size] / gaps[half]) ** ((MOST - size) / half) > 1e3 * allowed
+    expected = gaps[size] * (gaps[size] / gaps[half]) ** ((MOST - size) / half)
+    return bool(expected > 1e3 * allowed)
 
 
 def _read(space: Space, found: Panels, last: int, size: int, taus: Array) -> Rational:

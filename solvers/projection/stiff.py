@@ -24,8 +24,8 @@ from .terms import Terms
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-WORTH = 1.5e7
-"""Nanoseconds of products up to which nothing else is considered."""
+WORTH, JUDGE = 1.5e7, 2500.0
+"""Nanoseconds of products, and those for every entry of the matrix, up to which nothing else is considered."""
 
 ADDITION, ENTRY, CALL = 0.35, 1.5, 400.0
 """Nanoseconds of an addition of a product with a stencil, with a listed entry, and around a product."""
@@ -36,7 +36,7 @@ FLOP, FILL, STATE, AROUND = 0.12, 1.2, 60.0, 4e6
 SOLUTIONS = 28
 """Solutions that a space usually takes."""
 
-LARGEST, FULLEST = 200_000, 5e7
+LARGEST, FULLEST = 200_000, 3e7
 """States and entries of factors up to which they are made."""
 
 MARGIN = 16.0
@@ -96,7 +96,8 @@ class Stiff:
     def pays(self, x: float, left: float, products: float) -> bool:
         """Whether it is cheaper to go on so from rate * time = `x` for `left` than to make so many products."""
         rival = products * self.product
-        if x < self.barred or rival < WORTH or self.terms.size > LARGEST or self.band[0] > FULLEST:
+        entries = len(self.terms.flows) + self.terms.size * (1 + len(self.terms.step))
+        if x < self.barred or rival < WORTH + JUDGE * entries or self.terms.size > LARGEST or self.band[0] > FULLEST:
             return False
         spaces = 1.0 + max(math.log(left / self.span(x, left)) / math.log(1.0 + self.growth), 0.0)
         factors = FLOP * self.ratio**2 * self.band[1]
@@ -113,7 +114,11 @@ class Stiff:
         """As far as one space leads; what it showed is kept for the next."""
         span = self.span(x, left)
         if self.last is None or not span / 32 < self.last.shift < span / 4:
-            self.last = Shifted.of(self.matrix, span / RATIO)
+            try:
+                self.last = Shifted.of(self.matrix, span / RATIO)
+            except (RuntimeError, MemoryError):  # no room for the factors: products go on as ever
+                self.barred = np.inf
+                return Rational.none(law, 0, 0)
             self.ratio = min(self.last.factors.nnz / self.band[0], 1.0)
         allowed = min(spare, tolerance + MARGIN * UNIT * left) * max(span / left, 0.1)
         found = follow(self.last, law, outputs[outputs <= span], span, allowed, control)

@@ -12,8 +12,11 @@ from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.projection import integration, sweeps_numpy
 from kinetix.solvers.projection import stiff as choice
+from kinetix.solvers.projection.frame import Start
 from kinetix.solvers.projection.grid import Grid
-from kinetix.solvers.projection.krylov import Shifted, follow
+from kinetix.solvers.projection.krylov import Shifted, Space, follow
+from kinetix.solvers.projection.reduced import UNIT
+from kinetix.solvers.projection.roaming import Roaming
 from kinetix.solvers.projection.terms import Terms
 from kinetix.space import StateSpace
 from tests import exact
@@ -95,7 +98,9 @@ CASES = [
 
 @pytest.mark.parametrize(("network", "upper", "end"), CASES)
 def test_the_stated_error_bounds_the_true_one_at_many_times(eager, network, upper, end):
-    """Mutants seen to fail: see `test_bounds_of_wild_generators`."""
+    """Mutants seen to fail: the last coefficient of the residual left out; panels of half the length; the errors
+    of spaces not added up; a g that is doubled in the residual, or a solution with a slip of 1e-7 (no space is good).
+    """
     if upper == (3, 10, 3, 10):  # on its conserved window, by the solver's own frame
         model = compile_network(network)
         projector = FSP().projector(Problem.of(model, [end]))
@@ -122,8 +127,7 @@ def test_the_stated_error_bounds_the_true_one_at_many_times(eager, network, uppe
 def test_bounds_of_wild_generators(seed, reach, mixed):
     """From a state after its first transients, and from a law that is spread out.
 
-    Mutants seen to fail: g doubled in the residual; the start's error left out; the last coefficient of the
-    residual left out; the rounding of solutions left out (a matrix that is slightly another one).
+    Mutants seen to fail: the law read a little before the end of its panels.
     """
     generator = wild_generator(seed)
     rate = float(-generator.diagonal().min())
@@ -144,6 +148,37 @@ def test_bounds_of_wild_generators(seed, reach, mixed):
     assert np.isinf(found.bound[~held]).all()
     end = exactly((matrix.toarray().astype(np.longdouble) - np.eye(36)) * rate, early, [found.reached / rate])[0]
     assert np.abs(found.end - end).sum() <= found.error
+
+
+@pytest.mark.parametrize("size", [3, 6, 9, 14, 20])
+@pytest.mark.parametrize("early", [0.0, 60.0])
+def test_the_bound_of_a_space_of_any_size(size, early):
+    """Large errors and small ones, from a start that no such space holds, and from one that it does.
+
+    Mutants seen to fail: the start's error left out; the last coefficient of the residual left out.
+    """
+    for seed in range(6):
+        generator = wild_generator(seed)
+        rate = float(-generator.diagonal().min())
+        start = np.eye(36)[seed]
+        if early:
+            start = exactly(generator, start, [early / rate])[0].astype(float)
+        matrix = Terms.of_sparse(csr_array(generator), rate).matrix()
+        space = Space(Shifted.of(matrix, 32.0), start)
+        while space.size < size and not space.full:
+            space.grow()
+        found = space.panels(space.begin()[0], 256.0)
+        moments = found.ends[-6:]
+        laws = exactly((matrix.toarray().astype(np.longdouble) - np.eye(36)) * rate, start, (moments / rate).tolist())
+        z, bound = found.at(0.0)
+        assert np.abs(z @ space.w[: space.size] - start).sum() <= bound
+        bounds, true = [], []
+        for x, law in zip(moments, laws, strict=True):
+            z, bound = found.at(float(x))
+            bounds.append(bound)
+            true.append(float(np.abs(z @ space.w[: space.size] - law).sum()))
+            assert true[-1] <= bound + 8 * UNIT * x
+        assert bounds[-1] <= 300 * max(true) + 1e-11 or early == 0.0  # errors fade, which no bound of this kind knows
 
 
 def test_most_starts_after_their_transients_are_reached():
@@ -198,6 +233,22 @@ def test_states_that_nothing_leads_to_stay_empty(eager):
     assert flow.products["krylov"] > 0
     assert not flow.laws[0][~there].any()
     assert not flow.occupancy[~there].any()
+
+
+def test_lists_of_states_too(eager):
+    """Segments of the roaming projection ask for the same choice; what they lose still judges the list."""
+    network, end = exact.telegraph(1e4, 1e4, 10.0, 1.0), 3.0
+    model = compile_network(network)
+    found = Roaming(model, model.theta, 1e-7, 10_000, 1e12).laws(
+        Start.of(Problem.of(model, [end]).initial), np.array([end]), GO_ON
+    )
+    assert found.products["krylov"] > 0
+    generator, _, _, start = window(network, (1, 60))
+    law = exactly(generator, start, [end])[0]
+    place = StateSpace.box((1, 60)).index(found.counts[0])
+    missing = law.sum() - law[place].sum()
+    assert np.abs(law[place] - found.laws[0]).sum() + missing <= 2 * found.error[0]
+    assert found.error[0] <= 1.2e-7
 
 
 def test_stiff_windows_are_solved_so_and_others_are_not():
