@@ -134,7 +134,7 @@ class Space:
         """The coefficients z [m] of the start in the space, and about how far from it that is in L1."""
         m, right = self.size, np.zeros(self.size)
         right[0] = self.norm
-        z = np.linalg.solve(self.h[:m, :m], right)
+        z = np.asarray(np.linalg.solve(self.h[:m, :m], right), dtype=np.float64)
         return z, float(self.h[m, m - 1] * abs(z[-1]) * self.lengths.basis[m])
 
     def panels(self, z: Array, span: float) -> Panels | None:
