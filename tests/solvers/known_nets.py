@@ -51,7 +51,8 @@ class Known(Autoregressive):
         return context
 
     def advance(self, state, position, previous):
-        return self.law(state, position), state
+        distinct, back = torch.unique(state, dim=0, return_inverse=True)
+        return self.law(distinct, position)[back], state
 
 
 def known_net(species=("X",), *, birth=(1.0, 4.0), death=(0.25, 1.0), starts=(0, 30), until=5.0, cap=80):

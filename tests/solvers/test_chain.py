@@ -52,14 +52,14 @@ def test_a_random_start_is_answered_as_a_mixture():
 
 
 def test_mixtures_of_two_species_are_correlated_as_their_starts():
-    """Mutant: the marginals of the starts mixed apart."""
+    """Mutants: the marginals of the starts mixed apart; draws from all starts alike."""
     net = known_net(("X", "Y"), cap=40)
-    law = listed([[0, 0], [20, 20]], [0.5, 0.5])
+    law = listed([[0, 0], [20, 20]], [0.3, 0.7])
     solution = net.solve(Problem.of(net.network, [1.0], initial=law), rng=RNG(0))
     mixture = solution.laws[0]
     kept = np.exp(-D)
-    assert solution.covariance("X", "Y")[0] == pytest.approx(100 * kept**2, rel=1e-6)
-    expected = sum(0.5 * np.outer(exact(N[:41], n, B, D, 1.0), exact(N[:41], n, B, D, 1.0)) for n in (0, 20))
+    assert solution.covariance("X", "Y")[0] == pytest.approx(84 * kept**2, rel=1e-6)
+    expected = sum(w * np.outer(*[exact(N[:41], n, B, D, 1.0)] * 2) for n, w in ((0, 0.3), (20, 0.7)))
     table = solution.joint(("X", "Y"), 1.0)
     np.testing.assert_allclose(table, expected[: len(table), : len(table[0])], atol=1e-7)
     pairs = np.stack(np.meshgrid(N[:41], N[:41], indexing="ij"), axis=-1)
