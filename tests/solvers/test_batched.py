@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import kinetix as kx
 from kinetix.compiler import compile_network
-from kinetix.distribution import Sampled
+from kinetix.distribution import Sampled, Tabulated
 from kinetix.errors import RunError, SettingError, TruncationError, UnsupportedFeature
 from kinetix.expressions import TIME, symbol
 from kinetix.problem import Problem
@@ -17,6 +17,7 @@ from kinetix.solvers import fsp
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.projection import batched
 from kinetix.solvers.projection.batched_operator import Operator, Split, room_of
+from kinetix.solvers.projection.batched_sweep import LOOK
 from kinetix.solvers.projection.devices import is_compiled, require_device, torch_device
 from kinetix.solvers.projection.grid import Grid
 from kinetix.space import StateSpace
@@ -175,6 +176,16 @@ def test_laws_that_no_longer_change_end_the_sweep():
     pmf = solution.marginal("X", 5_000.0)
     assert np.abs(pmf - exact.birth_death_pmf(4.0, 1.0, 0, 5_000.0, len(pmf))).sum() <= 2 * solution.error
     assert solution.error < 1.1e-9
+
+
+def test_a_law_that_stands_from_the_start():
+    """Seen at the first look, where the series of Poisson weights is at its highest. Mutant: one number skipped."""
+    pmf = exact.birth_death_pmf(4.0, 1.0, 0, 60.0, 32)
+    space = StateSpace.box((31,))
+    for mean in (0.5 * LOOK, 1.0 * LOOK, 1.5 * LOOK):
+        problem = Problem.of(exact.birth_death(4.0, 1.0), [mean / 35.0], initial=Tabulated(space, pmf))
+        (((law,),), _) = TORCH.tables(problem, problem.theta[None], space)
+        assert np.abs(law - pmf).sum() < 1e-9
 
 
 def test_a_start_that_is_a_law():

@@ -14,7 +14,8 @@ from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.projection import elimination, elimination_loops, elimination_numpy
 from kinetix.solvers.projection.grid import grid_of
-from kinetix.solvers.projection.stationary import closed, limit
+from kinetix.solvers.projection.stationary import closed, limit, stationary
+from kinetix.solvers.projection.weighing import stationary_maker
 from kinetix.space import StateSpace
 from tests import exact
 
@@ -163,10 +164,15 @@ def test_a_finite_chain_has_a_proven_error():
 @pytest.mark.parametrize("network", [exact.telegraph(), exact.birth_death(12.0, 1.0), exact.autoregulation()])
 def test_the_estimate_is_above_the_error_and_not_wasteful(network, leak):
     """Windows that are too small by design. Mutant: the times until the likeliest state left out (1 in their place)."""
-    name = network.species_names[-1]
+    name, problem = network.species_names[-1], Problem.of(network, [np.inf])
     rough, fine = (FSP(leak=q).solve(Problem.of(network, [np.inf])) for q in (leak, 1e-13))
     error = distance(rough.marginal(name, np.inf), fine.marginal(name, np.inf))
     assert rough.error is None
+    by_times = stationary(
+        stationary_maker(problem, problem.theta), problem.theta, leak=leak, max_states=9_999, fixed={}
+    )
+    assert by_times.space.shape == rough.laws[0].space.shape
+    assert error <= by_times.estimate
     assert error <= rough.meta["stationary"]["estimate"] <= max(3e3 * error, 1e3 * leak)
 
 
