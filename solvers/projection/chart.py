@@ -6,19 +6,23 @@ it; here each transition has its source, its reaction and its target.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from kinetix.compiler import CompiledModel
 from kinetix.errors import RunError, TruncationError
+from kinetix.expressions import TIME
 from kinetix.intervals import TimeBounds
 from kinetix.jumps import Jumps
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Law = Callable[..., Array]
 
 _BLOCK = 50_000
 
@@ -42,8 +46,31 @@ class Chart:
 
     def rates(self, time: float) -> Array:
         """The rate of every transition at a time: [L]; laws that are no rates count as 0 (see `refuse`)."""
-        rates = self.model.propensities(self.states, self.theta, time)[self.source, self.reaction]
+        rates = self._still.copy()
+        for rows, law in self._moving:
+            rates[rows] = law(self.states[self.source[rows]], self.theta, time)
         return np.where((rates > 0) & (rates < np.inf), rates, 0.0)
+
+    @cached_property
+    def _still(self) -> Array:
+        """The rates of the transitions, right where they do not depend on the time: [L]."""
+        rates = self.model.propensities(self.states, self.theta)[self.source, self.reaction]
+        return np.asarray(rates, dtype=np.float64)
+
+    @cached_property
+    def _moving(self) -> list[tuple[Counts, Law]]:
+        """The transitions of each reaction whose law depends on the time, and that law."""
+        laws = self.model.network.propensities
+        moving = [r for r, law in enumerate(laws) if TIME in law.free_symbols]
+        return [(np.nonzero(self.reaction == r)[0], self.model.evaluator(laws[r])) for r in moving]
+
+    @cached_property
+    def inward(self) -> csr_array:
+        """Where each state is entered from: [N, N], whose entries are the places of the transitions in `inner`."""
+        size, inner = len(self.states), self.inner
+        order = np.lexsort((self.source[inner], self.target[inner]))
+        ends = np.cumsum(np.bincount(self.target[inner], minlength=size))
+        return csr_array((order, self.source[inner][order], np.concatenate([[0], ends])), shape=(size, size))
 
     def is_broken(self, time: float) -> bool:
         """Whether a law is no rate in some state of the chart, or fires below zero there."""

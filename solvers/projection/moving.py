@@ -121,9 +121,8 @@ class Moving:
 
     def _operator(self, time: float) -> tuple[csr_array, Array]:
         chart, size = self.chart, len(self.chart.states)
-        rates = chart.rates(self.since + time)
-        inner = chart.inner
-        inward = csr_array((rates[inner], (chart.target[inner], chart.source[inner])), shape=(size, size))
+        rates, layout = chart.rates(self.since + time), chart.inward
+        inward = csr_array((rates[chart.inner][layout.data], layout.indices, layout.indptr), shape=layout.shape)
         return inward, np.bincount(chart.source, rates, size).astype(np.float64)
 
     def _collocate(self, p: Array, operators: list[tuple[csr_array, Array]], size: float) -> Array:
