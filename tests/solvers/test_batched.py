@@ -1,5 +1,7 @@
 """Many rate vectors at once in torch: the same laws as compiled code and dense exponentials, within stated errors."""
 
+import json
+
 import numpy as np
 import pytest
 import sympy
@@ -22,6 +24,7 @@ from kinetix.solvers.projection.devices import is_compiled, require_device, torc
 from kinetix.solvers.projection.grid import Grid
 from kinetix.space import StateSpace
 from tests import exact
+from tests.benchmarks import gpu_check
 
 CPU = torch.device("cpu")
 TORCH = FSP(device="torch:cpu")
@@ -302,3 +305,14 @@ def test_a_posterior_by_torch():
     assert found[0].certified
     assert found[0].likelihood["settings"]["device"] == "torch:cpu"
     assert found[0].mean() == pytest.approx(found[1].mean(), rel=1e-3)
+
+
+def test_the_check_of_a_gpu_runs_on_any_machine(tmp_path):
+    """Its JSON, and its verdict. Mutant: laws that differ are not seen."""
+    assert gpu_check.main(["--device", "cpu", "--quick", "--output", str(tmp_path / "gpu.json")]) == 0
+    found = json.loads((tmp_path / "gpu.json").read_text())["operator"]
+    assert found["agrees"]
+    assert found["device"].startswith("cpu")
+    for case in found["cases"].values():
+        assert case["apart"] < 1e-10
+        assert case["device_per_second"] > 0
