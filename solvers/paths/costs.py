@@ -170,10 +170,13 @@ def _no_room(problem: Problem, asked: Asked) -> str | None:
 
 def _is_short(problem: Problem, asked: Asked) -> bool:
     """Whether even paths that use up their budget are affordable, so that no pilot is needed."""
+    name = asked.engine
     if is_driven(problem.model):
-        return False
+        if problem.model.network.depends_on_time or name == "numpy" or not native.available():
+            return False
+        name = "tabled"
     most = Estimate(float(asked.budget))
-    return engines.predicted(_task(problem, asked), most, asked.engine)[1] <= (asked.max_seconds or 0.0)
+    return engines.predicted(_task(problem, asked), most, name)[1] <= (asked.max_seconds or 0.0)
 
 
 def _predicted(problem: Problem, asked: Asked, enough: float) -> Prediction:

@@ -29,6 +29,7 @@ from kinetix.problem import Problem
 from kinetix.solvers.paths import engines, kernels
 from kinetix.solvers.paths.laws import laws_of
 from kinetix.solvers.ssa import SSA
+from kinetix.solvers.tau_leaping import TauLeaping
 
 ROOT = Path(__file__).parents[2]
 PEERS = ("rebop", "bngsim", "bioscrape", "gillespy2")
@@ -154,6 +155,47 @@ def listening(rounds):
         print(f"| {paths} | {events} | {speed['tabled']:.2f} | {speed['numpy']:.2f} |", flush=True)
 
 
+def pairs():
+    parameters = [Parameter("k", 1e-4), Parameter("u", 0.2)]
+    meet = Reaction("meet", {"A": 2}, {"B": 1}, mass_action("k", {"A": 2}))
+    part = Reaction("part", {"B": 1}, {"A": 2}, mass_action("u", {"B": 1}))
+    return ReactionNetwork([Species("A", 20_000), Species("B", 0)], parameters, [meet, part], name="pairs")
+
+
+LEAPT = {
+    "birth and death of 100,000": (lambda: zoo("birth_death", birth=1e5, death=1.0), 3.0),
+    "pairs of 20,000": (pairs, 2.0),
+    "decay of 1,000,000": (lambda: zoo("birth_death", birth=0.0, death=1.0).replace(initial={"X": 1_000_000}), 1.0),
+}
+"""Workloads of high counts, for leaps."""
+
+
+def leaping(rounds):
+    """Print the table of tau-leaping in its mode "auto" beside exact trajectories."""
+    print("CPU seconds of tau-leaping (auto) and of exact trajectories, one thread, medians of alternating runs;")
+    print("means and standard deviations of all species against each other, the worst.\n")
+    print("| workload | paths | method | auto, s | exact, s | auto / exact | mean off | sd off |\n|" + 8 * "---|")
+    for name, (build, end) in {**WORKLOADS, **LEAPT}.items():
+        problem = Problem.of(build(), [end])
+        n = 5_000 if name in LEAPT else int(1e7 / mean_events(problem.model.network, end))
+        solvers = [TauLeaping(paths=n, threads=1), SSA(paths=n, threads=1)]
+        spent, found = ([], []), []
+        for _ in range(rounds + 1):  # the first makes the kernels
+            found = []
+            for k, solver in enumerate(solvers):
+                begun = time.process_time()
+                found.append(solver.solve(problem, rng=np.random.default_rng(1)))
+                spent[k].append(time.process_time() - begun)
+        auto, exact = (statistics.median(taken[1:]) for taken in spent)
+        cells = [name, n, found[0].meta["method"], f"{auto:.3f}", f"{exact:.3f}", f"{auto / exact:.3f}"]
+        if found[0].meta["method"] == "leaps":
+            ratios = (found[0].mean() / found[1].mean(), found[0].std() / found[1].std())
+            cells += [f"{100 * np.abs(ratio - 1).max():.2f} %" for ratio in ratios]
+        else:
+            cells += ["the same counts" if (found[0].trajectories == found[1].trajectories).all() else "differs", ""]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
 class Engine:
     """An engine on a model: `measure` gives events per CPU second."""
 
@@ -225,11 +267,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one measurement of a peer")
     parser.add_argument("--only", nargs="*", default=list(WORKLOADS))
     parser.add_argument("--listening", action="store_true", help="events on counts, compiled and in numpy, instead")
+    parser.add_argument("--leaping", action="store_true", help="tau-leaping beside exact trajectories instead")
     parser.add_argument("--cold", action="store_true", help="the first trajectory of new processes instead")
     given = parser.parse_args()
     print(f"{dt.datetime.now(dt.UTC).date().isoformat()}, {machine()}, Python {platform.python_version()}; ", end="")
     if given.cold:
         return cold(given.rounds)
+    if given.leaping:
+        return leaping(given.rounds)
     if given.listening:
         return listening(given.rounds)
     print("million events per CPU second on one core, medians of alternating runs.\n")
