@@ -73,11 +73,10 @@ class TauLeaping:
         asked = self._asked
         costs.require_room(problem, asked)
         leaping = Leaping(problem.model, self.epsilon)
-        found = self._leaps(problem, leaping)
+        found, events = self._leaps(problem, leaping)
         engine: engines.Engine | engines.Choice = "auto"
-        events = None
         if found is None:
-            events = costs.require_affordable(problem, asked)
+            events = costs.require_affordable(problem, asked) or events
         else:
             costs.require_time(problem, asked, found)
             engine = engines.Choice(["leaps"], leaping.run, leaping.chunk)
@@ -90,7 +89,7 @@ class TauLeaping:
     def estimate(self, problem: Problem) -> costs.Cost:
         """Events, leaps, memory and seconds that `solve` will take, before any of it; see `Cost`."""
         require(problem.model.network, "tau-leaping")
-        asked, found = self._asked, self._leaps(problem, Leaping(problem.model, self.epsilon))
+        asked, (found, _) = self._asked, self._leaps(problem, Leaping(problem.model, self.epsilon))
         return costs.exact(problem, asked) if found is None else costs.cost(problem, asked, found)
 
     @property
@@ -98,23 +97,26 @@ class TauLeaping:
         threads = self.threads or cores()
         return costs.Asked("tau-leaping", self.paths, self.max_steps, "max_steps", threads, self.max_seconds)
 
-    def _leaps(self, problem: Problem, leaping: Leaping) -> costs.Prediction | None:
-        """What leaps would cost; None where it will not leap: exact is asked for, or predicted to be cheaper."""
+    def _leaps(self, problem: Problem, leaping: Leaping) -> tuple[costs.Prediction | None, pilot.Estimate | None]:
+        """What leaps would cost, and the events of a path where pilots have told them.
+
+        None where it will not leap: exact is asked for, or predicted to be cheaper.
+        """
         start = problem.initial.sample(1, rng=np.random.default_rng(0))
         if self.mode == "leap":
-            return self._leapt(problem, leaping, start[0])
+            return self._leapt(problem, leaping, start[0]), None
         if self.mode == "exact" or not native.available() or not len(problem.model.change):
-            return None
+            return None, None
         asked = problem.model, problem.times, problem.theta[None], start
         found = pilot.estimate(*asked)
         if self.paths * found.events < 1e6 and found.known:
-            return None
+            return None, found
         found, threads = found.refined(*asked, 10**9), self.threads or cores()
         if self._exact(problem, found.events) < 1.0 * threads and not found.runs_away:
-            return None  # the compile alone could cost as much
+            return None, found  # the compile alone could cost as much
         leaps = self._leapt(problem, leaping, start[0])
         exact = self._exact(problem, leaps.events.events if leaps.events.known else found.events)
-        return leaps if leaps.seconds + threads < exact else None
+        return (leaps, None) if leaps.seconds + threads < exact else (None, found)
 
     def _exact(self, problem: Problem, events: float) -> float:
         """Seconds of exact trajectories by the engine that is best at many events."""

@@ -170,12 +170,13 @@ LEAPT = {
 """Workloads of high counts, for leaps."""
 
 
-def leaping(rounds):
+def leaping(rounds, only):
     """Print the table of tau-leaping in its mode "auto" beside exact trajectories."""
     print("CPU seconds of tau-leaping (auto) and of exact trajectories, one thread, medians of alternating runs;")
     print("means and standard deviations of all species against each other, the worst.\n")
     print("| workload | paths | method | auto, s | exact, s | auto / exact | mean off | sd off |\n|" + 8 * "---|")
-    for name, (build, end) in {**WORKLOADS, **LEAPT}.items():
+    for name in only or (*WORKLOADS, *LEAPT):
+        build, end = {**WORKLOADS, **LEAPT}[name]
         problem = Problem.of(build(), [end])
         n = 5_000 if name in LEAPT else int(1e7 / mean_events(problem.model.network, end))
         solvers = [TauLeaping(paths=n, threads=1), SSA(paths=n, threads=1)]
@@ -265,7 +266,7 @@ def main():
     parser.add_argument("--peers", default=os.environ.get("KINETIX_PEERS"), help="python of an environment with peers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU seconds of one measurement of a peer")
-    parser.add_argument("--only", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("--only", nargs="*", help="names of workloads (default: all)")
     parser.add_argument("--listening", action="store_true", help="events on counts, compiled and in numpy, instead")
     parser.add_argument("--leaping", action="store_true", help="tau-leaping beside exact trajectories instead")
     parser.add_argument("--cold", action="store_true", help="the first trajectory of new processes instead")
@@ -274,13 +275,13 @@ def main():
     if given.cold:
         return cold(given.rounds)
     if given.leaping:
-        return leaping(given.rounds)
+        return leaping(given.rounds, given.only)
     if given.listening:
         return listening(given.rounds)
     print("million events per CPU second on one core, medians of alternating runs.\n")
     columns = [*ENGINES, *(PEERS if given.peers else ()), *(["best / best peer"] if given.peers else [])]
     print("| workload |", " | ".join(columns), "|\n|---|" + "---|" * len(columns))
-    for name in given.only:
+    for name in given.only or WORKLOADS:
         found = measured(name, given.peers, given.rounds, given.seconds)
         cells = [f"{found[key] / 1e6:.1f}" if key in found else "–" for key in columns if key in (*ENGINES, *PEERS)]
         if given.peers:

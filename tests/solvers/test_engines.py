@@ -142,7 +142,21 @@ def stale(m):
     return m._replace(touched=touched, touches=np.concatenate([[0], np.cumsum(np.minimum(np.diff(starts), 1))]))
 
 
+def swapped(m):
+    """Laws read the species in the other order."""
+    return m._replace(species=m.species.max() - m.species)
+
+
+def idle(m):
+    """The last reaction fires and changes nothing."""
+    change = m.change.copy()
+    change[m.changes[-2] :] = 0.0
+    return m._replace(change=change)
+
+
 MUTANTS = {
+    "species in another order": swapped,
+    "a reaction that is missing": idle,
     "pairs without one half": doubled,
     "A * A for A * (A - 1)": squared,
     "stale propensities": stale,
