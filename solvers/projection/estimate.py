@@ -79,7 +79,7 @@ def estimate(projector: Projector, theta: np.ndarray, *, list_above: float = mat
 def _listed(projector: Projector, theta: np.ndarray) -> Estimate:
     """From lists that may lose more, which take a small part of the time: how they grow as less may be lost."""
     leaks = [leak for leak in ROUGH if leak > projector.leak] or [projector.leak]
-    trials = []
+    trials: list[tuple[float, Roaming]] = []
     for leak in leaks:
         roaming = Roaming(projector.maker.model, theta, leak, TRIAL_STATES, TRIAL)
         try:
@@ -109,7 +109,7 @@ def _grown(trials: list[tuple[float, Roaming]], leak: float, which: int) -> floa
     power = (GROWTH[0], 1.0, GROWTH[1])[which]
     if len(values) > 1 and min(values) > 0:
         power = min(max(math.log(values[1] / values[0]) / math.log(logs[1] / logs[0]), 0.0), 2.0 * power)
-    return values[-1] * max(math.log(1.0 / leak) / logs[-1], 1.0) ** power
+    return float(values[-1] * max(math.log(1.0 / leak) / logs[-1], 1.0) ** power)
 
 
 def _refusal(projector: Projector, states: int, additions: float, what: str) -> str | None:
