@@ -26,6 +26,7 @@ from kinetix.solvers.fsp import FSP
 from kinetix.solvers.ssa import simulate
 
 from .autoregressive import Autoregressive
+from .averaged import Averaged
 from .box import Box
 from .layout import Layout
 from .net_law import TABLE, NetLaw
@@ -145,7 +146,7 @@ def _against_exact(
     """Distances to the exact laws."""
     model, names = compile_network(network), network.species_names
     rng = np.random.default_rng(0)
-    joint, floor, kl = (np.zeros(len(contexts)) for _ in range(3))
+    joint, floor, kl, exact_seconds, net_seconds = (np.zeros(len(contexts)) for _ in range(5))
     marginal = {names[s]: np.zeros(len(contexts)) for s in layout.species}
     marginal_floor = {name: np.zeros(len(contexts)) for name in marginal}
     tails = []
@@ -156,7 +157,9 @@ def _against_exact(
         support = np.nonzero(exact.p > 0)[0]
         p = exact.p[support]
         states = exact.counts[support] if isinstance(exact, Listed) else exact.space.states(support)
+        began = time.process_time()
         log_q = law(c).log_prob(states)
+        net_seconds[k] = time.process_time() - began
         q = np.exp(log_q)
         drawn = rng.multinomial(FLOOR_PATHS, p / p.sum()) / FLOOR_PATHS
         joint[k], floor[k] = hellinger(p, q), hellinger(p, drawn)
@@ -179,13 +182,14 @@ def _against_exact(
         },
         "kl_per_sample": {"mean": float(kl.mean()), "max": float(kl.max())},
         "tails_log10_95": float(np.quantile(np.concatenate(tails), 0.95)),
+        "law_cpu_seconds": {"exact": float(np.median(exact_seconds)), "net": float(np.median(net_seconds))},
     }
 
 
 def _against_paths(
     network: ReactionNetwork, contexts: Sequence[Context], law: Callable[[Context], NetLaw], layout: Layout
 ) -> dict[str, Any]:
-    """Marginal distances of draws of the net to exact trajectories, beside those between two sets of trajectories."""
+    """Marginal distances of the net to exact trajectories, beside those between two sets of trajectories."""
     model, names, n = compile_network(network), network.species_names, FLOOR_PATHS
     rng = np.random.default_rng(0)
     species = {names[s]: np.zeros((2, len(contexts))) for s in layout.species}
@@ -194,12 +198,13 @@ def _against_paths(
         thetas, starts = np.tile(c.theta, (2 * n, 1)), np.tile(c.start, (2 * n, 1))
         paths = simulate(model, np.array([c.time]), thetas, starts, rng=rng, threads=1)[:, 0]
         own = law(c)
-        drawn = own.sample(n, rng=rng)
+        stated = Averaged.of(own.net, own.context, n, int(rng.integers(2**62)))
         independent = np.zeros(n)
-        for s in layout.species:
-            top = int(max(paths[:, s].max(), drawn[:, s].max())) + 1
-            first, second, third = (np.bincount(x[:, s], minlength=top) / n for x in (paths[:n], paths[n:], drawn))
-            species[names[s]][:, k] = hellinger(first, third), hellinger(first, second)
+        for position, s in enumerate(layout.species):
+            p = stated.marginal(position)
+            top = max(int(paths[:, s].max()) + 1, len(p))
+            first, second = (np.bincount(x[:, s], minlength=top) / n for x in (paths[:n], paths[n:]))
+            species[names[s]][:, k] = hellinger(first, np.pad(p, (0, top - len(p)))), hellinger(first, second)
             independent += np.log((n * second[paths[:n, s]] + 0.5) / (n + 0.5 * top))
         gains[k] = float((np.maximum(own.log_prob(paths[:n]), -50.0) - independent).mean())
     return {

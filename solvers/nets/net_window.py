@@ -17,7 +17,8 @@ from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .box import Box
-from .teachers import Course, ExactLessons, Plan, TrajectoryLessons
+from .path_lessons import PathLessons
+from .teachers import Course, ExactLessons, Plan
 from .training import Teacher
 
 Array = NDArray[np.float64]
@@ -58,7 +59,7 @@ def choose(
                     return window, "fsp", lambda course, plan: ExactLessons(course, plan, FSP(threads=1))
     upper = np.maximum(np.ceil(1.2 * largest), 1).astype(np.int64)
     window = _capped(StateSpace.conserved(laws, box.start, upper.tolist()), caps, model)
-    return (window, "van", _van_lessons) if teacher == "van" else (window, "trajectories", TrajectoryLessons)
+    return (window, "van", _van_lessons) if teacher == "van" else (window, "trajectories", PathLessons)
 
 
 def _van_lessons(course: Course, plan: Plan) -> Teacher:

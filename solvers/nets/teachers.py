@@ -1,8 +1,8 @@
 """Where a net that covers a box learns from: exact laws where they fit in memory, else exact trajectories.
 
 The exact teacher gives soft targets: the cross-entropy of the net's conditionals to those of the
-tabulated law. The trajectory teacher gives the likelihood of exact draws. Both make their lessons
-in numbered chunks, each from (root, number) alone, so that a resumed run makes the same ones.
+tabulated law. The trajectory teacher (`path_lessons`) gives the likelihood of exact draws. Both make
+their lessons in numbered chunks, each from (root, number) alone, so that a resumed run makes the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from kinetix.compiler import CompiledModel
 from kinetix.distribution import PointMass
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .autoregressive import Autoregressive
@@ -68,7 +67,11 @@ class Plan:
 
 
 class Lessons(ABC):
-    """A pool of lessons that is filled and renewed while the net learns; a `training.Teacher`."""
+    """A stock of lessons that is filled and renewed while the net learns; a `training.Teacher`.
+
+    Chunk k of the lessons depends on (`course.root`, k) alone. With a budget in seconds teaching takes at
+    most `course.share` of it.
+    """
 
     def __init__(self, course: Course, plan: Plan) -> None:
         self.course, self.plan = course, plan
@@ -76,19 +79,18 @@ class Lessons(ABC):
         self.made = 0
         self.seconds = 0.0
         self._started = time.process_time()
-        self._pool: dict[str, Tensor] = {}
 
     @abstractmethod
-    def lesson(self, number: int) -> dict[str, Tensor]:
-        """The laws of one chunk: named tensors [laws, ...], always of the same shapes, with "context" [laws, C]."""
+    def add(self, number: int) -> None:
+        """Make chunk `number` and put it in the stock, in place of the oldest where that is full."""
 
     @abstractmethod
-    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
-        """The loss of some laws of the pool: a scalar."""
+    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str]:
+        """The loss of some lessons of the stock (a scalar), and what they are called."""
 
     @property
     def slots(self) -> int:
-        """Chunks that the pool holds."""
+        """Chunks that the stock holds."""
         return max(1, self.plan.contexts // self.plan.chunk)
 
     def loss(
@@ -97,21 +99,16 @@ class Lessons(ABC):
         """See `training.Teacher`."""
         del generator
         self._fill(step)
-        device = next(net.parameters()).device
-        available = min(self.made, self.slots) * self._laws
-        chosen = torch.from_numpy(rng.integers(0, available, self.plan.batch))
-        batch = {name: tensor[chosen].to(device) for name, tensor in self._pool.items()}
-        return self.batch_loss(cast("Autoregressive", net), batch), {
-            "batch": f"laws {chosen[:4].tolist()} ... of the pool"
-        }
+        loss, name = self.pick(cast("Autoregressive", net), rng)
+        return loss, {"batch": name}
 
     def state(self) -> Mapping[str, Any]:
         """How many chunks were made."""
         return {"made": self.made}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Make the chunks again that the pool held."""
-        self._pool, self.made = {}, 0
+        """Make the chunks again that the stock held."""
+        self.made = 0
         for number in range(max(0, int(state["made"]) - self.slots), int(state["made"])):
             self._add(number)
 
@@ -129,13 +126,7 @@ class Lessons(ABC):
 
     def _add(self, number: int) -> None:
         began = time.process_time()
-        lesson = self.lesson(number)
-        self._laws = len(lesson["context"])
-        slot = number % self.slots
-        for name, tensor in lesson.items():
-            if name not in self._pool:
-                self._pool[name] = tensor.new_zeros((self.slots * self._laws, *tensor.shape[1:]))
-            self._pool[name][slot * self._laws : (slot + 1) * self._laws] = tensor
+        self.add(number)
         self.made = number + 1
         self.seconds += time.process_time() - began
 
@@ -157,9 +148,29 @@ class ExactLessons(Lessons):
     def __init__(self, course: Course, plan: Plan, fsp: FSP) -> None:
         super().__init__(course, plan)
         self.fsp = fsp
+        self._pool: dict[str, Tensor] = {}
+        self._laws = 0
+
+    def add(self, number: int) -> None:
+        """Tabulate the laws of a chunk."""
+        lesson = self.lesson(number)
+        self._laws = len(lesson["context"])
+        first = (number % self.slots) * self._laws
+        for name, tensor in lesson.items():
+            if name not in self._pool:
+                self._pool[name] = tensor.new_zeros((self.slots * self._laws, *tensor.shape[1:]))
+            self._pool[name][first : first + self._laws] = tensor
+
+    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str]:
+        """The mean KL(exact || net) over some laws of the pool."""
+        available = min(self.made, self.slots) * self._laws
+        chosen = torch.from_numpy(rng.integers(0, available, self.plan.batch))
+        device = next(net.parameters()).device
+        batch = {name: tensor[chosen].to(device) for name, tensor in self._pool.items()}
+        return self.batch_loss(net, batch), f"laws {chosen[:4].tolist()} ... of the pool"
 
     def lesson(self, number: int) -> dict[str, Tensor]:
-        """Exact conditionals of a chunk's laws."""
+        """Exact conditionals of a chunk's laws: named tensors [laws, ...], always of the same shapes."""
         rng, thetas, starts, times = self.draw(number)
         starts = np.tile(starts[:1], (len(starts), 1))  # one start a chunk: the laws are pushed together
         problem = Problem(self.course.model, times, thetas[0], PointMass(starts[0]))
@@ -182,40 +193,6 @@ class ExactLessons(Lessons):
         stated = torch.cat(net.log_conditionals(batch["context"], batch["values"]), dim=-1)
         cross = -(batch["targets"] * stated).sum(dim=-1)
         return ((cross * batch["weight"]).sum(dim=-1) - batch["entropy"]).mean()
-
-
-class TrajectoryLessons(Lessons):
-    """Exact trajectories: the loss is minus their log-likelihood, every distinct prefix weighed once."""
-
-    def lesson(self, number: int) -> dict[str, Tensor]:
-        """States of `rows` trajectories at every context of the chunk."""
-        rng, thetas, starts, times = self.draw(number)
-        n = self.plan.rows
-        every = np.repeat(np.arange(len(thetas)), n)
-        counts = simulate(self.course.model, times, thetas[every], starts[every], rng=rng)
-        counts = counts.reshape(len(thetas), n, len(times), -1).swapaxes(1, 2).reshape(-1, n, counts.shape[-1])
-        values = self.course.layout.values(counts)
-        inside = self.window.contains(counts)
-        values = np.clip(values, 0, np.array(self.course.layout.caps) - 1)  # those outside weigh nothing
-        return {
-            "context": self.contexts(thetas, starts, times),
-            "values": torch.from_numpy(values.astype(np.int32)),
-            "weight": torch.from_numpy((inside / n).astype(np.float32)),
-        }
-
-    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
-        """Minus the mean log-likelihood of the states."""
-        values, weight = batch["values"].long(), batch["weight"]
-        rows, place = distinct_prefixes(values)
-        stated = net.log_conditionals(batch["context"], rows)
-        total = torch.zeros_like(weight)
-        for i, c in enumerate(stated):
-            per_state = c.gather(1, place[..., None].expand(-1, -1, c.shape[-1])) if i + 1 == len(stated) else None
-            if per_state is None:
-                total = total + c.gather(-1, rows[..., i : i + 1])[..., 0].gather(1, place)
-            else:
-                total = total + per_state.gather(-1, values[..., i : i + 1])[..., 0]
-        return -(total * weight).sum(dim=-1).mean()
 
 
 def conditionals(table: Array, rows: int, rng: np.random.Generator) -> tuple[Counts, Array, Array]:
@@ -247,17 +224,3 @@ def conditionals(table: Array, rows: int, rng: np.random.Generator) -> tuple[Cou
         targets.append(np.divide(chosen, total, out=np.zeros_like(chosen), where=total > 0))
     values = np.concatenate([head, np.zeros((*flat.shape, 1), np.int64)], axis=-1)
     return values, weight, np.concatenate(targets, axis=-1)
-
-
-def distinct_prefixes(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct prefixes of length D - 1 among each context's states: [B, n, D] -> [B, m, D], places [B, n]."""
-    batch, n, depth = values.shape
-    owner = torch.arange(batch, device=values.device)[:, None].expand(batch, n)
-    keys = torch.cat([owner[..., None], values[..., :-1]], dim=-1).reshape(batch * n, depth)
-    unique, place = torch.unique(keys, dim=0, return_inverse=True)
-    counts = torch.bincount(unique[:, 0], minlength=batch)
-    first = counts.cumsum(0) - counts
-    local = torch.arange(len(unique), device=values.device) - first[unique[:, 0]]
-    rows = values.new_zeros(batch, int(counts.max()), depth)
-    rows[unique[:, 0], local, : depth - 1] = unique[:, 1:]
-    return rows, local[place].reshape(batch, n)

@@ -1,0 +1,111 @@
+"""Exact trajectories as the teacher of a net over a box: maximum likelihood, nothing enumerated.
+
+A chunk is a set of rate vectors, each with its trajectories seen at several times. It is dealt into
+blocks: every block has all the rate vectors of the chunk, at a time each, as a tree of the distinct
+prefixes of the states found there. A step weighs one block.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kinetix.solvers.ssa import simulate
+
+from .autoregressive import Autoregressive
+from .prefixes import PrefixTree, cross_entropy, prefix_tree
+from .teachers import Course, Lessons, Plan
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+VECTORS, TIMES = 64, 24
+"""Rate vectors of a chunk, and times at which each is seen."""
+
+FEWEST, MOST = 4, 1024
+"""Trajectories of a rate vector."""
+
+STEPS, ROW = 6000, 2e-5
+"""Steps that a training in seconds should have, and seconds that a prefix costs in one."""
+
+ROWS = 256, 8192
+"""Fewest and most prefixes of a block."""
+
+UNTIMED = 1024
+"""Prefixes of a block where the budget is one of steps."""
+
+UNUSED = 2**40
+"""The number of the chunk that the others are sized by."""
+
+STOCK = 400e6
+"""Bytes of blocks that are kept."""
+
+
+class PathLessons(Lessons):
+    """Maximum likelihood on exact trajectories; states outside the window are left out.
+
+    The number of trajectories is such that a block has as many prefixes as a step should weigh: species
+    with few states together (a gene and its protein) share their prefixes, and more trajectories cost
+    the net nothing; many species share few.
+    """
+
+    def __init__(self, course: Course, plan: Plan) -> None:
+        super().__init__(course, replace(plan, chunk=VECTORS, times=TIMES, every=TIMES, first=4 * VECTORS))
+        self._blocks: dict[int, list[PrefixTree]] = {}
+        timed = 0.0 if course.seconds is None else (1 - course.share) * course.seconds / STEPS / ROW
+        self._rows = float(np.clip(timed, *ROWS)) if timed else float(UNTIMED)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Set the trajectories of a rate vector and the chunks of the stock by a chunk that is not used."""
+        began, n, blocks = time.process_time(), FEWEST, self.blocks(UNUSED, FEWEST)
+        while n < MOST and _rows(blocks) < 0.7 * self._rows:
+            n = int(np.clip(n * min(self._rows / _rows(blocks), 8.0), n + 1, MOST))
+            blocks = self.blocks(UNUSED, n)
+        self._paths = n
+        self._slots = int(np.clip(STOCK / sum(block.nbytes for block in blocks), 4, 4096))
+        self.seconds += time.process_time() - began
+
+    @property
+    def slots(self) -> int:
+        """Chunks that the stock holds."""
+        return self._slots
+
+    def add(self, number: int) -> None:
+        """Draw the trajectories of a chunk."""
+        self._blocks[number % self.slots] = self.blocks(number, self._paths)
+
+    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str]:
+        """Minus the mean log-likelihood of the states of one block."""
+        slot = int(rng.integers(len(self._blocks)))
+        which = int(rng.integers(len(self._blocks[slot])))
+        tree = self._blocks[slot][which].to(next(net.parameters()).device)
+        return cross_entropy(net, tree), f"block {which} of the chunk in slot {slot}"
+
+    def blocks(self, number: int, n: int) -> list[PrefixTree]:
+        """The blocks of a chunk with `n` trajectories a rate vector, one for each of its times."""
+        rng, thetas, starts, times = self.draw(number)
+        steps, rates = len(times), np.arange(len(thetas))
+        every = np.repeat(rates, n)
+        paths = simulate(self.course.model, times, thetas[every], starts[every], rng=rng, threads=1)
+        paths = paths.reshape(len(thetas), n, steps, -1)
+        values = self.course.layout.values(paths)
+        inside = np.asarray(((values >= 0) & (values < np.array(self.course.layout.caps))).all(axis=-1))
+        context = self.contexts(thetas, starts, times).reshape(len(thetas), steps, -1)
+        found = []
+        for shift in range(steps):
+            at = (rates + shift) % steps
+            states = [values[v, :, k][inside[v, :, k]] for v, k in zip(rates, at, strict=True)]
+            found.append(prefix_tree(context[torch.from_numpy(rates), torch.from_numpy(at)], states))
+        return found
+
+
+def _rows(blocks: list[PrefixTree]) -> float:
+    """The mean number of prefixes of a block."""
+    return float(np.mean([block.rows for block in blocks]))

@@ -1,0 +1,125 @@
+"""How the nets of the figures are judged where no exact joint law fits in memory.
+
+A net's marginals and pair laws are averages of its conditionals over its own draws (less noise than
+histograms of draws). They are compared with Poisson laws where those are exact, else with a million exact
+trajectories; the distance between two halves of the trajectories, scaled to their whole, stands beside as the floor.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import poisson
+
+import kinetix as kx
+from kinetix.compiler import compile_network
+from kinetix.problem import Problem
+from kinetix.solvers.nets.averaged import Averaged
+from kinetix.solvers.nets.certificate import Context, hellinger
+from kinetix.solvers.nets.trained_met import TrainedMET
+from kinetix.solvers.ssa import simulate
+
+PATHS = 1_000_000
+DRAWS = 20_000
+LIKELIHOOD = 10_000
+CHUNK = 100_000
+
+
+def stated(trained: TrainedMET, context: Context, seed: int) -> Averaged:
+    """What a net says in one context."""
+    features = trained.domain.encoding.encode(context.theta, context.start, context.time)
+    return Averaged.of(trained.net, torch.from_numpy(features.astype(np.float32)), DRAWS, seed)
+
+
+def distance(p: np.ndarray, q: np.ndarray) -> float:
+    """The Hellinger distance of two laws over counts 0.., of any lengths."""
+    size = max(len(p), len(q))
+    return hellinger(np.pad(p, (0, size - len(p))), np.pad(q, (0, size - len(q))))
+
+
+def moments_by_ode(network: kx.ReactionNetwork, context: Context) -> np.ndarray:
+    """The exact means of a linear network: [S]."""
+    problem = Problem.of(
+        network.replace(
+            parameters=dict(zip(network.theta_names, context.theta.tolist(), strict=True)),
+            initial=dict(zip(network.species_names, context.start.tolist(), strict=True)),
+        ),
+        [context.time],
+    )
+    return np.asarray(kx.MeanField().solve(problem).mean())[0]
+
+
+def poisson_laws(network: kx.ReactionNetwork, context: Context) -> list[np.ndarray]:
+    """The exact marginals of a linear network without catalysis that starts empty: Poisson with the ODE's means."""
+    means = moments_by_ode(network, context)
+    return [poisson.pmf(np.arange(int(m + 12 * np.sqrt(m) + 20)), m) for m in means]
+
+
+def trajectories(network: kx.ReactionNetwork, context: Context, number: int, seed: int) -> np.ndarray:
+    """Exact states at the context's time: [number, S]."""
+    model, rng = compile_network(network), np.random.default_rng([seed, 77])
+    found = []
+    for size in [CHUNK] * (number // CHUNK) + ([number % CHUNK] if number % CHUNK else []):
+        thetas, starts = np.tile(context.theta, (size, 1)), np.tile(context.start, (size, 1))
+        found.append(simulate(model, [context.time], thetas, starts, rng=rng, engine="lanes")[:, 0].astype(np.int32))
+    return np.concatenate(found)
+
+
+def against_paths(trained: TrainedMET, context: Context, seed: int, paths: np.ndarray) -> dict[str, Any]:
+    """Marginal and pair distances to trajectories, their floors, log-likelihoods beside simpler laws."""
+    layout, own = trained.net.layout, stated(trained, context, seed)
+    inside = layout.window.contains(paths)
+    values = layout.values(paths[inside])
+    half, depth = len(values) // 2, len(layout.caps)
+    marginals, pairs, floors = [], [], []
+    for j in range(depth):
+        exact = np.bincount(paths[:, layout.species[j]]) / len(paths)
+        marginals.append(distance(exact, own.marginal(j)))
+        for i in range(j):
+            shape = (layout.caps[i], layout.caps[j])
+            key = values[:, i] * shape[1] + values[:, j]
+            first, second = (np.bincount(k, minlength=shape[0] * shape[1]) / half for k in (key[:half], key[half:]))
+            pairs.append(hellinger((first + second) / 2, own.pair(i, j).ravel()))
+            floors.append(hellinger(first, second) / 2)  # of the whole against the truth
+    return {"marginals": marginals, "pairs": pairs, "pair_floors": floors, **likelihoods(trained, context, paths)}
+
+
+def likelihoods(trained: TrainedMET, context: Context, paths: np.ndarray) -> dict[str, float]:
+    """Mean log-likelihood of held-out trajectories over the product of marginals and the linear noise approximation."""
+    some, rest = paths[:LIKELIHOOD].astype(np.int64), paths[LIKELIHOOD:]
+    network = trained.network.replace(
+        parameters=dict(zip(trained.network.theta_names, context.theta.tolist(), strict=True)),
+        initial=dict(zip(trained.network.species_names, context.start.tolist(), strict=True)),
+    )
+    own = trained.solve(Problem.of(network, [context.time]), rng=np.random.default_rng(0)).laws[0].log_prob(some)
+    product = np.zeros(len(some))
+    for s in trained.net.layout.species:
+        top = int(paths[:, s].max()) + 1
+        p = (np.bincount(rest[:, s], minlength=top) + 0.5) / (len(rest) + 0.5 * top)
+        product += np.log(p[some[:, s]])
+    found = {"over_product": float((np.maximum(own, -100) - product).mean())}
+    found["over_lna"] = float((np.maximum(own, -100) - lna_log_density(trained, network, context.time, some)).mean())
+    return found
+
+
+def lna_log_density(trained: TrainedMET, network: kx.ReactionNetwork, time: float, counts: np.ndarray) -> np.ndarray:
+    """The log-density of the Gaussian law of the linear noise approximation, over the net's free species."""
+    free = list(trained.net.layout.species)
+    solution = kx.LinearNoise().solve(Problem.of(network, [time]))
+    mean, covariance = np.asarray(solution.mean())[0][free], np.asarray(solution.covariance())[0][np.ix_(free, free)]
+    covariance = covariance + np.diag(np.full(len(free), 1.0 / 12))  # of the cell of width 1 that a count stands for
+    gap = counts[:, free] - mean
+    _, log_det = np.linalg.slogdet(2 * np.pi * covariance)
+    return -0.5 * ((gap * np.linalg.solve(covariance, gap.T).T).sum(axis=1) + log_det)
+
+
+def summary(values: Any) -> Mapping[str, float]:
+    """Mean, median, p90 and max."""
+    v = np.asarray(values, dtype=np.float64).ravel()
+    return {
+        "mean": float(v.mean()),
+        "median": float(np.median(v)),
+        "p90": float(np.quantile(v, 0.9)),
+        "max": float(v.max()),
+    }
