@@ -56,7 +56,7 @@ MANY_SPECIES, LARGE_BOX = 6, 100_000
 
 @dataclass(frozen=True)
 class FSP:
-    """Finite state projection by uniformisation on an adaptive window.
+    """Finite state projection on an adaptive window; of several integrators each run takes the cheapest.
 
     `leak` is the probability that may be lost by the last time; `max_states` the largest window;
     `caps` the largest count of species by name, which fixes their faces; `max_work` the largest

@@ -9,7 +9,9 @@ import numpy as np
 
 from kinetix.errors import TruncationError
 
+from .expansion import predicted as expected
 from .grid import grid_of
+from .integration import FIRST, LEAST
 from .projector import Projector
 from .roaming import Roaming
 
@@ -112,6 +114,16 @@ def _grown(trials: list[tuple[float, Roaming]], leak: float, which: int) -> floa
     return float(values[-1] * max(math.log(1.0 / leak) / logs[-1], 1.0) ** power)
 
 
+def _products(tau: float, leak: float) -> int:
+    """Products that go rate * time = `tau`, by expansions of middling length where they pay.
+
+    Where a window is stiff, the run finds a cheaper way (see `stiff`).
+    """
+    straight = tau + 8.0 * math.sqrt(tau) + 20
+    goal = min(max(tau, 1.0), FIRST)
+    return int(min(straight, expected(goal, 1e-4 * leak) * max(tau, 1.0) / goal) if tau > LEAST else straight)
+
+
 def _refusal(projector: Projector, states: int, additions: float, what: str) -> str | None:
     if states > projector.max_states:
         return f"{what} {states} states, more than max_states = {projector.max_states}"
@@ -131,7 +143,7 @@ def _boxed(projector: Projector, theta: np.ndarray) -> Estimate:
         counts = np.maximum(space.states(space.size - 1), 0)
         rate = float(projector.maker.model.propensities(counts, theta).sum())
     tau = rate * float(projector.times[-1])
-    products = int(tau + 8.0 * math.sqrt(tau) + 20)
+    products = _products(tau, projector.leak)
     additions = float(products) * space.size * (len(grid.moving) + 1)
     memory = 8 * space.size * (VECTORS + len(projector.times))
     refusal = _refusal(projector, space.size, additions, "a window of at least")
