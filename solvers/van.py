@@ -61,9 +61,9 @@ class VAN:
     """Settings of a net for one problem; `train` makes the net.
 
     `mode` "time-conditional" or "stepped"; `net` "recurrent" or, time-conditional only, "transformer" (slower at
-    few species); `width` of its vectors; `caps` species -> largest count of the window (default: 1.2
-    times the largest of pilot runs). Time-conditional: peak learning `rate`, `paths` trajectories a run at
-    about `points` times a block; a step looks at one of the last `blocks` blocks, and new ones are drawn all
+    few species); `width` of its vectors; `caps` species -> largest count of the window (default: 1.2 times the
+    largest of pilot runs, three more at least). Time-conditional: peak learning `rate`, `paths` trajectories a
+    run at about `points` times a block; a step looks at one of the last `blocks` blocks, and new ones are drawn all
     the time. Stepped, with the published values: `dt` (default: a hundredth of the last time), `grid` "even" or
     "geometric" (short steps at first), `epochs_first` and `epochs` updates a step of `batch` draws at
     `step_rate`. Better than published, for laws constant in time: `start` "forward-kl" fits each step to
@@ -79,7 +79,7 @@ class VAN:
     rate: float = 3e-3
     paths: int = 1024
     points: int = 16
-    blocks: int = 256
+    blocks: int = 64
     dt: float | None = None
     grid: Literal["even", "geometric"] = "even"
     epochs_first: int = 5000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -26,14 +26,15 @@ from kinetix.space import StateSpace
 from .autoregressive import Autoregressive
 from .layout import Layout
 from .prefixes import PrefixTree, cross_entropy, prefix_tree
+from .training import threads
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-PILOTS = 256
+PILOTS = 1024
 """Trajectories of the pilot run (at least four a member)."""
-MARGIN = 1.2
-"""The window reaches this times the largest count of the pilots."""
+MARGIN, LEAST_MARGIN = 1.2, 3
+"""The window reaches this times the largest count of the pilots, and so many counts further at least."""
 BEYOND = 1.1
 """Trajectories run to this times the last time: a fitted curve is worst at its ends."""
 MORE_POINTS = 4
@@ -80,7 +81,7 @@ class Subjects:
         return np.unique(np.concatenate([even, low * (t1 / low) ** rng.random(half)]))
 
     def window(self, rng: np.random.Generator) -> StateSpace:
-        """All counts up to 1.2 times the largest of pilot runs, with the conservation laws taken out.
+        """All counts up to 1.2 times the largest of pilot runs, three more at least; conservation laws taken out.
 
         A species that no reaction can raise above its largest count (a gene's copies) gets no margin.
         Laws are used only where every member starts with the same totals.
@@ -99,7 +100,7 @@ class Subjects:
         flat = states.reshape(-1, states.shape[-1])
         most = flat.max(axis=0)
         thetas = np.repeat(self.thetas, states.shape[1], axis=0)
-        upper: Counts = np.ceil(MARGIN * most).astype(np.int64)
+        upper: Counts = np.maximum(np.ceil(MARGIN * most).astype(np.int64), most + LEAST_MARGIN)
         for s in range(len(most)):
             at_top = flat[:, s] == most[s]
             laws = [self.model.propensities(flat[at_top], thetas[at_top], t) for t in at.tolist()]
@@ -114,6 +115,13 @@ def move(model: CompiledModel, times: Array, thetas: Array, starts: Counts, rng:
         return simulate(model, times, thetas, starts, rng=rng, threads=1, engine="lanes")
     except UnsupportedFeature:
         return simulate(model, times, thetas, starts, rng=rng, threads=1)
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    """CPU seconds of a task."""
+    began = time.process_time()
+    task()
+    return time.process_time() - began
 
 
 @dataclass(eq=False)
@@ -161,15 +169,18 @@ class PathTeacher:
         return replace(self, paths=paths, parts=max(1, self.paths // paths), stock={}, kept=[])
 
     def paced(self, net: Autoregressive) -> PathTeacher:
-        """The same with new blocks so often that they take about `SHARE` of the time: measured, so never the same."""
+        """The same with new blocks so often that they take about `SHARE` of the time: measured, so never the same.
+
+        On one thread, as the training runs: with more, what waits is counted too, and nearly all time went into data.
+        """
         self.block(0)  # compiles what has to be compiled
-        began = time.process_time()
-        tree = self.block(self.parts)
-        making = (time.process_time() - began) / self.parts
-        for _ in range(2):
-            began = time.process_time()
-            torch.autograd.grad(cross_entropy(net, tree), list(net.parameters()), allow_unused=True)
-            looking = time.process_time() - began
+        with threads(1):
+            making = min(_seconds(lambda k=k: self.block(k * self.parts)) for k in (1, 2)) / self.parts
+            tree, weights = self.block(self.parts), list(net.parameters())
+            looking = min(
+                _seconds(lambda: torch.autograd.grad(cross_entropy(net, tree), weights, allow_unused=True))
+                for _ in range(4)
+            )
         every = math.ceil(making / looking * (1 - SHARE) / SHARE)
         return replace(self, every=min(max(every, 1), SELDOM))
 

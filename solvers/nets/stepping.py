@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -44,8 +44,10 @@ PUSHED = 4096
 """States pushed by exact trajectories in a step."""
 FORWARD_FIRST, FORWARD = 200, 60
 """Updates of a fit to them: for the first step, for each later one."""
-STATES, REPEATS, ENOUGH = 400, 2, 3e-3
-"""Of a natural-gradient step: the states, steps at the same ones, mean and variance of the reward that end it."""
+STATES, ENOUGH = 600, 3e-3
+"""Of a natural-gradient step: the states, fresh each time; the mean and variance of the reward that end it."""
+NATURAL = NaturalGradient(step=0.3, damping=1e-2)
+"""The first step; the k-th is 1 + k / 4 times shorter, so that the noise of the targets is averaged."""
 
 
 @dataclass(frozen=True)
@@ -192,18 +194,16 @@ def natural_fit(net: Recurrent, teacher: StepTeacher, pushed: Counts, most: int,
     weight = torch.full((STATES,), 1.0 / STATES)
     found = Rewards(np.inf, np.inf)
     with threads(1):
-        for _ in range(0, most, REPEATS):
+        for k in range(most):
             own = net.sample(torch.zeros(STATES - STATES // 2, 0), generator=generator)
             others = torch.from_numpy(pushed[rng.integers(len(pushed), size=STATES // 2)])
             values = torch.cat([own, others])
             counts = torch.from_numpy(net.layout.counts(values.numpy()))
             with torch.no_grad():
                 target = teacher.target(counts, generator).float()
-            found = natural_step(net, values, target, weight, NaturalGradient())
+            found = natural_step(net, values, target, weight, replace(NATURAL, step=NATURAL.step / (1 + k / 4)))
             if abs(found.mean) < ENOUGH and found.variance < ENOUGH:
                 break
-            for _ in range(REPEATS - 1):
-                natural_step(net, values, target, weight, NaturalGradient())
     return found.variance
 
 
