@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -175,7 +176,7 @@ class PathTeacher:
         """
         self.block(0)  # compiles what has to be compiled
         with threads(1):
-            making = min(_seconds(lambda k=k: self.block(k * self.parts)) for k in (1, 2)) / self.parts
+            making = min(_seconds(partial(self.block, k * self.parts)) for k in (1, 2)) / self.parts
             tree, weights = self.block(self.parts), list(net.parameters())
             looking = min(
                 _seconds(lambda: torch.autograd.grad(cross_entropy(net, tree), weights, allow_unused=True))
