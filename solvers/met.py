@@ -151,7 +151,7 @@ class MET:
             net = make_net(self.shape, layout, domain.encoding.groups).to(device_of(self.device))
         seconds = clock.wall if clock.wall is not None else clock.cpu
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
-        lessons = make(Course(model, domain, layout, roots[2], seconds), plan)
+        lessons = make(Course(model, domain, layout, roots[2], seconds, device=net.device), plan)
         identity = self._identity(domain, clock, seed)
         settings = Settings(rate=self.rate, threads=self.threads)
         record = train(

@@ -36,7 +36,7 @@ from .nets.path_teacher import PathTeacher, Subjects
 from .nets.recurrent import Recurrent
 from .nets.run_folder import RunFolder
 from .nets.stepping import Steps, steps
-from .nets.trained import seed_of
+from .nets.trained import device_of, seed_of
 from .nets.trained_van import TrainedVAN, make_net, restored, subjects_of
 from .nets.training import Budget, Progress, Record, Settings, seeded, threads, train
 
@@ -69,7 +69,8 @@ class VAN:
     `step_rate`. Better than published, for laws constant in time: `start` "forward-kl" fits each step to
     states pushed by exact trajectories first, which keeps the support; `optimiser` "natural" then takes up
     to `epochs` natural-gradient steps; `targets` "short-time" are averages over backward paths instead of Euler
-    steps. `checked` times at which the net is compared with exact laws for its certificate.
+    steps. `checked` times at which the net is compared with exact laws for its certificate; `device` "auto", "cpu",
+    "cuda" ...
     """
 
     mode: Literal["time-conditional", "stepped"] = "time-conditional"
@@ -90,6 +91,7 @@ class VAN:
     targets: Literal["euler", "short-time"] = "euler"
     start: Literal["previous", "forward-kl"] = "previous"
     checked: int = 8
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -199,7 +201,7 @@ class _Job:
         roots = [int(r) for r in rng.integers(2**62, size=3)]
         layout = self.layout(np.random.default_rng(roots[0]))
         with seeded(roots[1]):
-            net = make_net(how, layout, self.subjects.clock)
+            net = make_net(how, layout, self.subjects.clock).to(device_of(how.device))
         teacher = PathTeacher(
             self.subjects, layout, roots[2], paths=how.paths, points=how.points, blocks=how.blocks
         ).fitted(ROWS)
@@ -224,7 +226,7 @@ class _Job:
         how, rng, watch = self.settings, np.random.default_rng(self.seed), Budget(steps=1)
         layout = self.layout(np.random.default_rng(int(rng.integers(2**62))))
         with seeded(int(rng.integers(2**62))), threads(1):
-            net = cast("Recurrent", make_net(how, layout, None))
+            net = cast("Recurrent", make_net(how, layout, None).to(device_of(how.device)))
         t0, t1 = self.subjects.times
         plan = Steps(how.dt or t1 / 100, how.grid, how.epochs_first, how.epochs, how.batch, how.step_rate,
                      how.optimiser, how.targets, how.start)  # fmt: skip
@@ -242,7 +244,7 @@ class _Job:
                 break
         if not stored:
             raise RunError(f"the budget ended before the first time {t0:g} was reached", mend="give a larger budget")
-        stack = cast("Recurrent", make_net(how, layout, None, members=len(stored)))
+        stack = cast("Recurrent", make_net(how, layout, None, members=len(stored)).to(net.device))
         stack.load_state_dict({name: torch.cat([w[name] for w in weights]) for name in weights[0]})
         notes = () if stored[-1] == grid[-1] else (f"the budget ended at time {stored[-1]:g} of {t1:g}",)
         record = Record(updates, float(loss), watch.wall_seconds, watch.cpu_seconds, notes)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,9 +32,16 @@ class Autoregressive(nn.Module, ABC):
         super().__init__()
         self.layout = layout
         self.caps: tuple[int, ...] = layout.caps
-        offset, weights = layout.constraints
-        self._offset = torch.from_numpy(offset)  # small integers: kept outside the saved weights
-        self._weights = torch.from_numpy(weights)
+        offset, weights = layout.constraints  # small integers: kept outside the saved weights
+        self.register_buffer("offset", torch.from_numpy(offset), persistent=False)
+        self.register_buffer("slopes", torch.from_numpy(weights), persistent=False)
+        self.offset: Tensor
+        self.slopes: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the net is."""
+        return self.offset.device
 
     # what a subclass states --------------------------------------------------------------------
 
@@ -108,15 +116,15 @@ class Autoregressive(nn.Module, ABC):
 
     def admissible(self, position: int, values: Tensor) -> Tensor | None:
         """Which values can stand at `position` after the prefix: [..., D] -> [..., cap], None for all."""
-        reads = self._weights[:, position] != 0 if len(self._weights) else self._weights
-        if not reads.any():
+        reads = np.nonzero(self.layout.constraints[1][:, position])[0].tolist()
+        if not reads:
             return None
-        offset, weights = self._offset[reads], self._weights[reads]
-        later = weights[:, position + 1 :].clamp(min=0)
-        best = offset + later @ (torch.tensor(self.caps[position + 1 :], dtype=torch.int64) - 1)
-        slack = best + values[..., :position].cpu() @ weights[:, :position].T
-        own = torch.arange(self.caps[position])[:, None] * weights[:, position]
-        return (slack[..., None, :] + own >= 0).all(dim=-1).to(values.device)
+        offset, slopes = self.offset[reads], self.slopes[reads]
+        top = torch.tensor(self.caps[position + 1 :], dtype=torch.int64, device=values.device) - 1
+        best = offset + (slopes[:, position + 1 :].clamp(min=0) * top).sum(dim=-1)  # GPUs multiply no int64 matrices
+        slack = best + (values[..., None, :position] * slopes[:, :position]).sum(dim=-1)
+        own = torch.arange(self.caps[position], device=values.device)[:, None] * slopes[:, position]
+        return (slack[..., None, :] + own >= 0).all(dim=-1)
 
     def _normalised(self, raw: Tensor, position: int, values: Tensor) -> Tensor:
         mask = self.admissible(position, values)

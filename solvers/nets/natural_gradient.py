@@ -50,7 +50,7 @@ def natural_step(net: Recurrent, values: Tensor, log_target: Tensor, weight: Ten
     wanted = (gap - (weight * gap).sum()).clamp(-how.reward, how.reward)
     root = weight.sqrt()
     gram = _centred(score_gram(net, values, trace), weight) * root[:, None] * root
-    damped = gram.double() + how.damping * torch.eye(len(values), dtype=torch.float64)
+    damped = gram.double() + how.damping * torch.eye(len(values), dtype=torch.float64, device=gram.device)
     solved = torch.linalg.solve(damped, (root * wanted).double()[:, None])[:, 0].float()
     share = root * solved
     share = share - weight * share.sum()  # scores are centred too
@@ -73,7 +73,7 @@ def score_gram(net: Recurrent, values: Tensor, trace: Trace) -> Tensor:
         for i in range(depth):
             after = trace.states[i + 1].detach()
             gram += (after @ after.T + 1) * (logits[i] @ logits[i].T)
-            seen = torch.ones(())
+            seen = torch.ones((), device=gram.device)
             if i:
                 last = values[:, i - 1]
                 features = net.value_features(i - 1)[last]

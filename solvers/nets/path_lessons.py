@@ -85,8 +85,7 @@ class PathLessons(Lessons):
         """Minus the mean log-likelihood of the states of one block."""
         slot = int(rng.integers(len(self._blocks)))
         which = int(rng.integers(len(self._blocks[slot])))
-        tree = self._blocks[slot][which].to(next(net.parameters()).device)
-        return cross_entropy(net, tree), f"block {which} of the chunk in slot {slot}"
+        return cross_entropy(net, self._blocks[slot][which]), f"block {which} of the chunk in slot {slot}"
 
     def blocks(self, number: int, n: int) -> list[PrefixTree]:
         """The blocks of a chunk with `n` trajectories a rate vector, one for each of its times."""

@@ -158,7 +158,7 @@ class VANSet:
 
     def context(self, times: NDArray[np.float64]) -> Tensor:
         """One time a VAN: [B] -> [B, C]."""
-        return self.subjects.clock_features(times)
+        return self.subjects.clock_features(times).to(self.net.device)
 
 
 def train_set(course: Course, subjects: Subjects, settings: SetSettings, budget: Budget, root: int) -> VANSet:
@@ -166,6 +166,7 @@ def train_set(course: Course, subjects: Subjects, settings: SetSettings, budget:
     members = len(subjects.thetas)
     with seeded(root):
         net = Recurrent(course.layout, context=subjects.clock.size, width=settings.width, members=members)
+    net = net.to(course.device)
     teacher = PathTeacher(
         subjects, course.layout, root, paths=settings.paths, points=settings.points, blocks=settings.blocks, every=16
     )
@@ -195,7 +196,7 @@ class VANLessons:
         chosen = rng.permutation(how.members)[: how.laws]
         times = self._times(len(chosen), rng)
         features = self.course.box.encoding.encode(subjects.thetas[chosen], subjects.starts[chosen], times)
-        prompt = torch.from_numpy(features.astype(np.float32))
+        prompt = torch.from_numpy(features.astype(np.float32)).to(self.course.device)
         draws = Draws.of(student, prompt, how.draws, generator)
         with torch.no_grad():
             target = self._vans(chosen).log_conditionals(self.set.context(times), draws.prefixes)
@@ -213,7 +214,8 @@ class VANLessons:
 
     def _vans(self, chosen: NDArray[np.int64]) -> Recurrent:
         """The chosen VANs as one stack; one module is used again and again."""
-        weights = {name: tensor[torch.from_numpy(chosen)] for name, tensor in self.set.net.state_dict().items()}
+        index = torch.from_numpy(chosen).to(self.course.device)
+        weights = {name: tensor[index] for name, tensor in self.set.net.state_dict().items()}
         self.some.load_state_dict(weights, assign=True)
         return self.some
 

@@ -85,7 +85,11 @@ def prefix_tree(context: Tensor, states: Sequence[Counts], *, members: int = 1) 
 
 
 def cross_entropy(net: Autoregressive, tree: PrefixTree) -> Tensor:
-    """Minus the weighted log-likelihood of the tree's states: a scalar, the mean over its contexts."""
+    """Minus the weighted log-likelihood of the tree's states: a scalar, the mean over its contexts.
+
+    A tree elsewhere than the net goes to the net's device first.
+    """
+    tree = tree.to(net.device)
     state, previous = net.begin(tree.context), None
     values = tree.levels[0].values.new_zeros(len(tree.context), len(net.caps))
     total = torch.zeros((), device=tree.context.device)

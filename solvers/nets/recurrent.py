@@ -55,7 +55,8 @@ class Recurrent(Autoregressive):
         self.symbols = nn.ParameterList([0.1 * torch.randn(members, cap, 3 * width) for cap in self.caps[:-1]])
         self.numbers = nn.ParameterList([0.5 * torch.randn(members, FEATURES, 3 * width) for _ in self.caps[:-1]])
         self.heads = nn.ModuleList([_Stack(members, width, cap, gain=0.1) for cap in self.caps])
-        self._features = [_features(cap) for cap in self.caps[:-1]]
+        for i, cap in enumerate(self.caps[:-1]):
+            self.register_buffer(f"features{i}", _features(cap), persistent=False)
 
     # the three verbs of the base -----------------------------------------------------------------
 
@@ -106,21 +107,21 @@ class Recurrent(Autoregressive):
         weights = {n: t.clone() for n, t in self.state_dict().items() if not n.startswith(("read.", "again."))}
         weights["start"] = self.begin(context[None]).detach()[None].clone()
         result.load_state_dict(weights, assign=True)
-        return result
+        return result.to(self.device)
 
     def value_features(self, position: int) -> Tensor:
         """What describes each value of a position beside its learned vector: [cap, FEATURES]."""
-        return self._features[position]
+        return self.get_buffer(f"features{position}")
 
     # members -------------------------------------------------------------------------------------
 
     def chosen(self, members: Sequence[int] | NDArray[np.int64]) -> Recurrent:
         """A net of some of the members, in that order, with weights of its own."""
-        index = torch.as_tensor(np.asarray(members, dtype=np.int64))
+        index = torch.as_tensor(np.asarray(members, dtype=np.int64), device=self.device)
         with torch.device("meta"):
             result = Recurrent(self.layout, context=self.context, width=self.width, members=len(index))
         result.load_state_dict({name: tensor[index] for name, tensor in self.state_dict().items()}, assign=True)
-        return result
+        return result.to(self.device)
 
     # the unit ------------------------------------------------------------------------------------
 
@@ -145,9 +146,9 @@ class Recurrent(Autoregressive):
 
     def _symbol(self, position: int, previous: Tensor) -> Tensor:
         """What a value says to the gates: [M, k] -> [M, k, 3 width], by one table of all its values."""
-        table = self.symbols[position] + self._features[position] @ self.numbers[position]
+        table = self.symbols[position] + self.value_features(position) @ self.numbers[position]
         cap = self.caps[position]
-        first = torch.arange(self.members)[:, None] * cap
+        first = torch.arange(self.members, device=previous.device)[:, None] * cap
         return functional.embedding(previous + first, table.reshape(self.members * cap, -1))
 
     def _head(self, hidden: Tensor, position: int) -> Tensor:

@@ -15,7 +15,7 @@ from .box import Box
 from .checkpoint import Weights
 from .decoder import make_net
 from .layout import Layout
-from .trained import device_of, saved_window
+from .trained import nearest_device, saved_window
 from .trained_met import NetSettings, TrainedMET
 from .training import seeded
 
@@ -65,4 +65,4 @@ def restored(
     with seeded(0):
         net = make_net(settings.shape, layout, domain.encoding.groups)
     weights.pour(net)
-    return TrainedMET(domain, net.to(device_of(settings.device)).eval(), settings, saved.seed, saved.certificate)
+    return TrainedMET(domain, net.to(nearest_device(settings.device)).eval(), settings, saved.seed, saved.certificate)

@@ -8,6 +8,7 @@ Rates far above the rate of leaving (P hardly knows n) are tempered, which the w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class ShortTime:
         log_p = self.before(states[None])[0].double()
         first, weight = log_p.clone(), torch.zeros_like(log_p)
         left = torch.full_like(log_p, self.dt)
-        going = torch.arange(len(states))
+        going = torch.arange(len(states), device=states.device)
         while len(going):
             inflow, leave, befores, stated = self._rates(states[going], log_p[going])
             total = inflow.sum(dim=-1)
@@ -54,11 +55,11 @@ class ShortTime:
                 break
             weight[going] += torch.log(total[jumped] / rate[jumped])
             reaction = torch.multinomial(inflow[jumped], 1, generator=generator)[:, 0]
-            each = torch.arange(len(going))
+            each = torch.arange(len(going), device=states.device)
             states[going] = befores[jumped][each, reaction]
             log_p[going] = stated[jumped][each, reaction]
         ways = weight.reshape(-1, self.paths)
-        mean = torch.logsumexp(ways, dim=-1) - torch.log(torch.tensor(float(self.paths)))
+        mean = torch.logsumexp(ways, dim=-1) - math.log(self.paths)
         return first.reshape(-1, self.paths)[:, 0] + mean
 
     def _rates(self, states: Tensor, log_p: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -125,10 +125,12 @@ class StepTeacher:
     ) -> tuple[Tensor, Mapping[str, Any]]:
         """The policy-gradient surrogate of KL(net || T P); see `training.Teacher`."""
         law = cast("Autoregressive", net)
-        draws = Draws.of(law, torch.zeros(1, 0), self.batch, generator)
+        device = next(net.parameters()).device
+        draws = Draws.of(law, torch.zeros(1, 0, device=device), self.batch, generator)
         states, place = longer(draws.prefixes, draws.place, draws.values[..., -1], len(law.caps) - 1)
         with torch.no_grad():
-            target = self.target(torch.from_numpy(law.layout.counts(states[0].numpy())), generator)[None]
+            counts = torch.from_numpy(law.layout.counts(states[0].cpu().numpy())).to(device)
+            target = self.target(counts, generator)[None]
         return policy_gradient(draws.log_prob(draws.stated), target.float().gather(1, place)), {
             "batch": f"of the step to {self.now + self.dt:g}"
         }
@@ -149,7 +151,8 @@ def steps(
     origin = np.asarray(start, dtype=np.int64)
     law: Recurrent | None = None
     for k, (now, then) in enumerate(itertools.pairwise(grid.tolist())):
-        teacher = StepTeacher(model, torch.from_numpy(theta), then - now, before, how.batch, now, how.targets)
+        known = torch.from_numpy(theta).to(net.device)
+        teacher = StepTeacher(model, known, then - now, before, how.batch, now, how.targets)
         loss = np.nan
         if how.start == "forward-kl" or how.optimiser == "natural":
             pushed = push(law, model, theta, origin, then - now, rng)
@@ -177,8 +180,10 @@ def push(
     """Draws of the law (None: a point mass at `start` [S]) moved by exact trajectories over `dt`: [n, S]."""
     starts = np.tile(start, (PUSHED, 1))
     if law is not None:
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        starts = law.layout.counts(law.sample(torch.zeros(PUSHED, 0), generator=generator).numpy())
+        device = law.device
+        generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+        drawn = law.sample(torch.zeros(PUSHED, 0, device=device), generator=generator)
+        starts = law.layout.counts(drawn.cpu().numpy())
     moved = move(model, np.array([dt]), np.tile(theta, (PUSHED, 1)), starts, rng)[:, 0]
     if law is not None:
         moved = moved[law.layout.window.contains(moved)]
@@ -190,15 +195,16 @@ def natural_fit(net: Recurrent, teacher: StepTeacher, pushed: Counts, most: int,
 
     Ends where fresh states find the mean and the variance of the reward small, or after `most` steps.
     """
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    weight = torch.full((STATES,), 1.0 / STATES)
+    device = net.device
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    weight = torch.full((STATES,), 1.0 / STATES, device=device)
     found = Rewards(np.inf, np.inf)
     with threads(1):
         for k in range(most):
-            own = net.sample(torch.zeros(STATES - STATES // 2, 0), generator=generator)
-            others = torch.from_numpy(pushed[rng.integers(len(pushed), size=STATES // 2)])
+            own = net.sample(torch.zeros(STATES - STATES // 2, 0, device=device), generator=generator)
+            others = torch.from_numpy(pushed[rng.integers(len(pushed), size=STATES // 2)]).to(device)
             values = torch.cat([own, others])
-            counts = torch.from_numpy(net.layout.counts(values.numpy()))
+            counts = torch.from_numpy(net.layout.counts(values.cpu().numpy())).to(device)
             with torch.no_grad():
                 target = teacher.target(counts, generator).float()
             found = natural_step(net, values, target, weight, replace(NATURAL, step=NATURAL.step / (1 + k / 4)))
@@ -213,7 +219,8 @@ def point_mass(start: Counts) -> LogLaw:
     floor = float(np.log(LEAST))
 
     def log_prob(counts: Tensor) -> Tensor:
-        return torch.where((counts == origin).all(dim=-1), 0.0, torch.tensor(floor, dtype=torch.float64))
+        least = torch.tensor(floor, dtype=torch.float64, device=counts.device)
+        return torch.where((counts == origin.to(counts.device)).all(dim=-1), 0.0, least)
 
     return log_prob
 
@@ -223,12 +230,13 @@ def of_net(net: Recurrent) -> LogLaw:
     layout = net.layout
 
     def log_prob(counts: Tensor) -> Tensor:
-        flat = counts.reshape(-1, counts.shape[-1]).numpy()
+        flat = counts.reshape(-1, counts.shape[-1]).cpu().numpy()
         inside = layout.window.contains(flat)
-        result = torch.full((len(flat),), -torch.inf, dtype=torch.float64)
+        result = torch.full((len(flat),), -torch.inf, dtype=torch.float64, device=counts.device)
         if inside.any():
-            values = torch.from_numpy(layout.values(flat[inside]))
-            result[torch.from_numpy(inside)] = net.log_prob(torch.zeros(1, 0), values[None])[0].double()
+            values = torch.from_numpy(layout.values(flat[inside])).to(counts.device)
+            stated = net.log_prob(values.new_zeros(1, 0, dtype=torch.float32), values[None])[0]
+            result[torch.from_numpy(inside).to(counts.device)] = stated.double()
         return result.reshape(counts.shape[:-1])
 
     return log_prob

@@ -31,12 +31,14 @@ from .layout import Layout
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, eq=False)
 class Course:
     """What is taught: a model over a box, seen through a layout; `root` seeds the lessons.
 
-    `seconds` is the budget where it is one of time (then teaching may take `share` of it).
+    `seconds` is the budget where it is one of time (then teaching may take `share` of it); `device` is the net's.
     """
 
     model: CompiledModel
@@ -45,6 +47,7 @@ class Course:
     root: int
     seconds: float | None = None
     share: float = 0.3
+    device: torch.device = CPU
 
 
 @dataclass(frozen=True)

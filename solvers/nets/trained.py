@@ -61,6 +61,18 @@ def device_of(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.device(name)
-    except RuntimeError as problem:
-        raise SettingError(f"unknown device {name!r}", place="device", mend="use auto, cpu or cuda") from problem
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError, TypeError) as problem:
+        said = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        reason = f"device {name!r} is not there: {said}"
+        raise SettingError(reason, place="device", mend="use auto, cpu or cuda") from problem
+    return device
+
+
+def nearest_device(name: str) -> torch.device:
+    """The same for a net that is read back: the CPU where this machine has not the device it was trained on."""
+    try:
+        return device_of(name)
+    except SettingError:
+        return torch.device("cpu")

@@ -36,7 +36,7 @@ from .observed import log_prob_observed
 from .path_teacher import Subjects
 from .recurrent import Recurrent
 from .sealed import weights_digest
-from .trained import OutsideBoxWarning, require_same, saved_window
+from .trained import OutsideBoxWarning, nearest_device, require_same, saved_window
 from .training import Record, seeded
 
 Array = NDArray[np.float64]
@@ -64,6 +64,11 @@ class VANSettings(Protocol):
     @property
     def width(self) -> int:
         """The length of its vectors."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
         ...
 
 
@@ -150,7 +155,8 @@ class TrainedVAN:
             else:
                 net, context = self._at(float(t))
                 with torch.no_grad():
-                    one = log_prob_observed(net, context[None], rows, axes, names).numpy().astype(np.float64)
+                    found = log_prob_observed(net, context[None], rows, axes, names)
+                one = found.cpu().numpy().astype(np.float64)
             result.append(np.repeat(one, len(batch), axis=0))
         return result
 
@@ -173,13 +179,14 @@ class TrainedVAN:
 
     def _at(self, t: float) -> tuple[Autoregressive, Tensor]:
         """The net and its context at a time."""
+        device = self.net.device
         if self.stored is None:
-            return self.net, self.subjects.clock_features(np.array([t]))[0]
+            return self.net, self.subjects.clock_features(np.array([t]))[0].to(device)
         nearest = int(np.argmin(np.abs(self.stored - t)))
         if abs(self.stored[nearest] - t) > 1e-9 * t:
             known = ", ".join(f"{s:.6g}" for s in self.stored)
             raise SettingError(f"a stepped VAN has no law at time {t:g}", place="times", mend=f"there are {known}")
-        return cast("Recurrent", self.net).chosen([nearest]), torch.zeros(0)
+        return cast("Recurrent", self.net).chosen([nearest]), torch.zeros(0, device=device)
 
     def _outside(self, times: Array) -> str | None:
         t0, t1 = self.times
@@ -268,4 +275,5 @@ def restored(
     with seeded(0):
         net = make_net(settings, layout, clock, members)
     weights.pour(net)
-    return TrainedVAN(network, net.eval(), settings, saved.seed, saved.times, stored, saved.certificate)
+    net = net.to(nearest_device(settings.device)).eval()
+    return TrainedVAN(network, net, settings, saved.seed, saved.times, stored, saved.certificate)

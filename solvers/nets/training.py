@@ -129,7 +129,7 @@ class Record:
 def seeded(seed: int) -> Iterator[None]:
     """Make nets inside: torch's own initialisers draw from `seed`, and the process's stream is left untouched."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         yield
 
 
