@@ -2,8 +2,9 @@
 
 The net's marginal is summed exactly over the species before it (genes come first), where these have
 few values together; otherwise the conditionals after drawn values are averaged, and the standard
-errors said. Kurtosis is not in excess form. The bimodality coefficient of a map is
-1 / (kurtosis - skewness**2), 5/9 for a uniform law and near 1 for two far peaks.
+errors said. Third and fourth moments weigh the far tails, where a net knows least: probabilities below
+a share (`floor`) of the likeliest count's are left out of all moments. Kurtosis is not in excess form.
+The bimodality coefficient is 1 / (kurtosis - skewness**2), 5/9 for a uniform law, near 1 for two far peaks.
 """
 
 from __future__ import annotations
@@ -74,33 +75,41 @@ def grid_of(network: ReactionNetwork, over: ArrayLike | Mapping[str, ArrayLike],
     return result
 
 
-def moments_over(asked: Asked, thetas: Array, time: float, species: str, draws: int, seed: int) -> MomentMap:
+def moments_over(
+    asked: Asked, thetas: Array, time: float, species: str, draws: int, floor: float, seed: int
+) -> MomentMap:
     """The map over rate vectors [..., P] at a time in the box; problems outside are refused."""
     network = asked.domain.network
     require_known([species], network.species_names, "species")
     if not isinstance(draws, int | np.integer) or draws < 2 * GROUPS:
         raise SettingError(f"draws is {draws!r}", place="moments", mend=f"give a whole number >= {2 * GROUPS}")
+    if not isinstance(floor, int | float) or not 0 <= floor < 1:
+        raise SettingError(f"floor is {floor!r}", place="moments", mend="give a share from 0 to below 1")
     flat, times = thetas.reshape(-1, thetas.shape[-1]), np.array([float(time)])
     asked.require_inside(flat, times)
     part = Marginal(asked.net.layout, (network.species_names.index(species),))
     counts = np.arange(part.space.size) + part.space.lower[0]
     if part.many <= PREFIXES:
-        found = [shapes(_summed(part, asked, contexts), counts) for contexts in _contexts(asked, flat, times)]
+        found = [shapes(_summed(part, asked, contexts), counts, floor) for contexts in _contexts(asked, flat, times)]
         return MomentMap(species, float(time), *_columns(found, thetas.shape[:-1]))
     generator = torch.Generator(next(asked.net.parameters()).device).manual_seed(seed)
     found, deviations = [], []
     for contexts in _contexts(asked, flat, times):
         groups = _averaged(part, asked, contexts, draws, generator)  # [GROUPS, B, N]
-        found.append(shapes(groups.mean(axis=0), counts))
-        left = shapes((groups.sum(axis=0) - groups) / (GROUPS - 1), counts)  # [5, GROUPS, B]
+        found.append(shapes(groups.mean(axis=0), counts, floor))
+        left = shapes((groups.sum(axis=0) - groups) / (GROUPS - 1), counts, floor)  # [5, GROUPS, B]
         deviations.append(np.sqrt((GROUPS - 1) * left.var(axis=1)))
     errors = dict(zip(NAMES, _columns(deviations, thetas.shape[:-1]), strict=True))
     return MomentMap(species, float(time), *_columns(found, thetas.shape[:-1]), errors=errors)
 
 
-def shapes(p: ArrayLike, counts: ArrayLike) -> Array:
-    """The five moments of `NAMES` of probabilities p [..., N] at counts [N], renormalised: [5, ...]."""
+def shapes(p: ArrayLike, counts: ArrayLike, floor: float = 0.0) -> Array:
+    """The five moments of `NAMES` of probabilities p [..., N] at counts [N], renormalised: [5, ...].
+
+    Probabilities below `floor` times the largest count for nothing.
+    """
     n, given = np.asarray(counts, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    given = np.where(given < floor * given.max(axis=-1, keepdims=True), 0.0, given)
     share = given / given.sum(axis=-1, keepdims=True)
     mean = share @ n
     d = n - mean[..., None]

@@ -181,6 +181,7 @@ class TrainedMET:
         species: str,
         *,
         initial: Mapping[str, float] | Distribution | None = None,
+        floor: float = 3e-5,
         draws: int = 1000,
         seed: int = 0,
     ) -> MomentMap:
@@ -188,11 +189,12 @@ class TrainedMET:
 
         `over` are rate vectors [..., P], or a grid by name, {"kon": values, "koff": values}: [kon, koff]. The
         net's marginal is summed exactly where it can be; else `draws` are averaged, with their standard errors.
+        Probabilities below `floor` times the largest are taken for the net's noise: they would rule the kurtosis.
         """
         problem = Problem.of(self.network, [time], initial=initial)
         thetas = grid_of(self.network, over, problem.theta)
         with threads(self.threads):
-            return moments_over(Asked.of(self.net, self.domain, problem), thetas, time, species, draws, seed)
+            return moments_over(Asked.of(self.net, self.domain, problem), thetas, time, species, draws, floor, seed)
 
     def chained(self, *, step: float | None = None, paths: int = 10_000, outside: float = 1e-3) -> Chained:
         """A solver that draws trajectories by chaining this net's laws, also beyond its times; see `chain`."""
