@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.linalg import expm
 from scipy.stats import poisson
 
@@ -103,8 +104,8 @@ def cascade(seeds: list[int]) -> bool:
     """Fifteen species, two minutes; at t = 10 the exact law is a product of Poissons."""
     network, t, missed = kx.load(MODELS / "cascade15.xml"), 10.0, False
     means = cascade_means(t)
-    print("\n| cascade15 | seed | worst marginal H | the same of exact draws | KL(net ‖ exact) | CPU s |")
-    print("|---|---|---|---|---|---|")
+    print("\n| cascade15 | seed | worst marginal H | KL(net ‖ exact) | CPU s |")
+    print("|---|---|---|---|---|")
     for seed in seeds:
         net = trained(network, t, 120, seed)
         law = net.solve(kx.Problem.of(network, [t]), rng=np.random.default_rng(0)).laws[0]
@@ -116,9 +117,9 @@ def cascade(seeds: list[int]) -> bool:
             gap + np.exp(-gap) - inside
         )  # exp(-gap) has the mean `inside`, the exact share of the window: less noise
         kl, error = float(terms.mean()), float(terms.std() / np.sqrt(DRAWS))
-        worst, floor = (worst_marginal(x, means) for x in (drawn, rng.poisson(means, drawn.shape)))
+        worst = worst_marginal(law, drawn, means)
         seconds = net.certificate["training"]["cpu_seconds"]
-        figures = f"{worst:.4f} | {floor:.4f} | {kl:.5f} ± {error:.5f}"
+        figures = f"{worst:.4f} | {kl:.5f} ± {error:.5f}"
         print(f"| 15 species | {seed} | {figures} | {seconds:.0f} |", flush=True)
         missed |= worst > 0.007 or kl > 0.002
     return missed
@@ -132,11 +133,19 @@ def cascade_means(t: float) -> np.ndarray:
     return expm(np.block([[rates, inflow], [np.zeros((1, 16))]]) * t)[:15, 15]
 
 
-def worst_marginal(drawn: np.ndarray, means: np.ndarray) -> float:
-    """The largest H of a histogram of draws [n, 15] to its Poisson law."""
-    pmf = poisson.pmf(np.arange(60)[:, None], means)
-    shares = [np.bincount(column, minlength=60)[:60] / len(drawn) for column in drawn.T]
-    return max(float(np.sqrt(max(0.0, 1 - np.sqrt(p * q).sum()))) for p, q in zip(pmf.T, shares, strict=True))
+def worst_marginal(law, drawn: np.ndarray, means: np.ndarray) -> float:
+    """The largest H of a marginal to its Poisson law: conditionals averaged over the draws [n, 15], little noise."""
+    net, worst = law.net, 0.0
+    sums = [np.zeros(cap) for cap in net.caps]
+    for part in np.array_split(net.layout.values(drawn), 16):
+        with torch.no_grad():
+            conditionals = net.log_conditionals(law.context[None], torch.from_numpy(part)[None])
+        for total, conditional in zip(sums, conditionals, strict=True):
+            total += conditional[0].double().exp().sum(dim=0).numpy() / len(drawn)
+    for s, q in zip(net.layout.species, sums, strict=True):
+        p = poisson.pmf(np.arange(len(q)), means[s])
+        worst = max(worst, float(np.sqrt(max(0.0, 1 - np.sqrt(p * q).sum()))))
+    return worst
 
 
 def stepping(seeds: list[int]) -> bool:
