@@ -140,8 +140,9 @@ def worst_marginal(law, drawn: np.ndarray, means: np.ndarray) -> float:
     for part in np.array_split(net.layout.values(drawn), 16):
         with torch.no_grad():
             conditionals = net.log_conditionals(law.context[None], torch.from_numpy(part)[None])
-        for total, conditional in zip(sums, conditionals, strict=True):
-            total += conditional[0].double().exp().sum(dim=0).numpy() / len(drawn)
+        sums = [
+            a + c[0].double().exp().sum(dim=0).numpy() / len(drawn) for a, c in zip(sums, conditionals, strict=True)
+        ]
     for s, q in zip(net.layout.species, sums, strict=True):
         p = poisson.pmf(np.arange(len(q)), means[s])
         worst = max(worst, float(np.sqrt(max(0.0, 1 - np.sqrt(p * q).sum()))))
