@@ -25,7 +25,7 @@ MARKED = ((0.94, 0.01, 8.40, 28.1), (0.69, 0.07, 7.2, 40.6), (0.44, 0.08, 0.94, 
 DRAWS = 100_000
 WAYS = {
     "as published": {"dt": 0.02, "grid": "even", "epochs_first": 300, "epochs": 20},
-    "forward KL on pushed states": {"start": "forward-kl", "optimiser": "natural", "epochs": 2},
+    "forward KL on pushed states": {"start": "forward-kl", "epochs_first": 1, "epochs": 1},
     "and natural gradient, Euler targets": {"start": "forward-kl", "optimiser": "natural", "epochs": 8},
     "and short-time targets": {"start": "forward-kl", "optimiser": "natural", "targets": "short-time", "epochs": 8},
 }
