@@ -66,7 +66,7 @@ class VAN:
     run at about `points` times a block; a step looks at one of the last `blocks` blocks, and new ones are drawn all
     the time. Stepped, with the published values: `dt` (default: a hundredth of the last time), `grid` "even" or
     "geometric" (short steps at first), `epochs_first` and `epochs` updates a step of `batch` draws at
-    `step_rate`. Better than published, for laws constant in time: `start` "forward-kl" fits each step to
+    `step_rate`. Other ways, for laws constant in time: `start` "forward-kl" fits each step to
     states pushed by exact trajectories first, which keeps the support; `optimiser` "natural" then takes up
     to `epochs` natural-gradient steps; `targets` "short-time" are averages over backward paths instead of Euler
     steps. `checked` times at which the net is compared with exact laws for its certificate; `device` "auto", "cpu",
