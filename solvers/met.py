@@ -22,6 +22,7 @@ from kinetix.constructs import require
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.network import ReactionNetwork
 
+from .nets.anchors import Anchors
 from .nets.autoregressive import Autoregressive
 from .nets.box import Box
 from .nets.certificate import certify
@@ -157,6 +158,7 @@ class MET:
         record = train(
             net, lessons, clock, rng=rng, settings=settings,
             folder=folder, identity=identity, resume=resume, progress=progress,
+            judge=Anchors.of(domain) if teacher == "fsp" and (progress or folder) else None,
         )  # fmt: skip
         return net, record, teacher
 

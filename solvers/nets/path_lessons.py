@@ -31,7 +31,7 @@ VECTORS, TIMES = 64, 24
 FEWEST, MOST = 4, 1024
 """Trajectories of a rate vector."""
 
-STEPS, ROW = 6000, 2e-5
+STEPS, ROW = 2500, 2e-5
 """Steps that a training in seconds should have, and seconds that a prefix costs in one."""
 
 ROWS = 256, 8192
@@ -81,11 +81,12 @@ class PathLessons(Lessons):
         """Draw the trajectories of a chunk."""
         self._blocks[number % self.slots] = self.blocks(number, self._paths)
 
-    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str]:
+    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str, int]:
         """Minus the mean log-likelihood of the states of one block."""
         slot = int(rng.integers(len(self._blocks)))
         which = int(rng.integers(len(self._blocks[slot])))
-        return cross_entropy(net, self._blocks[slot][which]), f"block {which} of the chunk in slot {slot}"
+        tree = self._blocks[slot][which]
+        return cross_entropy(net, tree), f"block {which} of the chunk in slot {slot}", tree.rows
 
     def blocks(self, number: int, n: int) -> list[PrefixTree]:
         """The blocks of a chunk with `n` trajectories a rate vector, one for each of its times."""

@@ -88,8 +88,8 @@ class Lessons(ABC):
         """Make chunk `number` and put it in the stock, in place of the oldest where that is full."""
 
     @abstractmethod
-    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str]:
-        """The loss of some lessons of the stock (a scalar), and what they are called."""
+    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str, int]:
+        """The loss of some lessons of the stock (a scalar), what they are called, how many prefixes they weigh."""
 
     @property
     def slots(self) -> int:
@@ -102,8 +102,8 @@ class Lessons(ABC):
         """See `training.Teacher`."""
         del generator
         self._fill(step)
-        loss, name = self.pick(cast("Autoregressive", net), rng)
-        return loss, {"batch": name}
+        loss, name, states = self.pick(cast("Autoregressive", net), rng)
+        return loss, {"batch": name, "states": states}
 
     def state(self) -> Mapping[str, Any]:
         """How many chunks were made."""
@@ -164,13 +164,14 @@ class ExactLessons(Lessons):
                 self._pool[name] = tensor.new_zeros((self.slots * self._laws, *tensor.shape[1:]))
             self._pool[name][first : first + self._laws] = tensor
 
-    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str]:
+    def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str, int]:
         """The mean KL(exact || net) over some laws of the pool."""
         available = min(self.made, self.slots) * self._laws
         chosen = torch.from_numpy(rng.integers(0, available, self.plan.batch))
         device = next(net.parameters()).device
         batch = {name: tensor[chosen].to(device) for name, tensor in self._pool.items()}
-        return self.batch_loss(net, batch), f"laws {chosen[:4].tolist()} ... of the pool"
+        states = batch["values"].shape[0] * batch["values"].shape[1]
+        return self.batch_loss(net, batch), f"laws {chosen[:4].tolist()} ... of the pool", states
 
     def lesson(self, number: int) -> dict[str, Tensor]:
         """Exact conditionals of a chunk's laws: named tensors [laws, ...], always of the same shapes."""

@@ -25,6 +25,10 @@ from kinetix.errors import CheckpointError, RunError, SettingError
 from .run_folder import RunFolder
 
 Progress = Callable[[Mapping[str, float]], None]
+Judge = Callable[[nn.Module], Mapping[str, float]]
+
+LOOKS = 20
+"""How often a judge looks at the net in a training."""
 
 
 class Teacher(Protocol):
@@ -33,7 +37,10 @@ class Teacher(Protocol):
     def loss(
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
-        """The loss of one step (a scalar) and plain facts about it; "batch" may name the batch."""
+        """The loss of one step (a scalar) and plain facts about it.
+
+        "batch" may name the batch, "states" count the states (or prefixes of states) that the net weighed.
+        """
         ...
 
     def state(self) -> Mapping[str, Any]:
@@ -155,8 +162,9 @@ def train(  # noqa: PLR0913 - the parts of a run
     identity: str = "",
     resume: bool = False,
     progress: Progress | None = None,
+    judge: Judge | None = None,
 ) -> Record:
-    """Train `net` in place until the budget is spent.
+    """Train `net` in place until the budget is spent. What `judge` finds now and then joins the progress.
 
     With an open `folder`, checkpoints and metrics go there; `resume` goes on from the newest whole one
     (`identity` must be that of the run that wrote it). Ctrl-C and SIGTERM save and raise Interrupted.
@@ -167,7 +175,7 @@ def train(  # noqa: PLR0913 - the parts of a run
     if folder is not None:
         run.open(resume)
     with threads(run.settings.threads), _signals(active=folder is not None) as stop:
-        return run.loop(stop, progress)
+        return run.loop(stop, progress, judge)
 
 
 class _Run:
@@ -192,18 +200,22 @@ class _Run:
         self.good = self._snapshot()
         self.saved_at, self.told_at = time.monotonic(), 0.0
         self.notes: list[str] = []
+        self.states, self.judged, self.looks = 0.0, dict[str, float](), 0
 
     # the loop ----------------------------------------------------------------------------------
 
-    def loop(self, stop: list[int], progress: Progress | None) -> Record:
+    def loop(self, stop: list[int], progress: Progress | None, judge: Judge | None = None) -> Record:
         self.net.train()
+        self.began = time.monotonic()
         while (fraction := self.budget.fraction(self.step)) < 1:
             self._one_step(fraction)
             if stop:
                 self._stopped(stop[0])
+            self._look(judge, fraction)
             self._report(progress, last=False)
             self._save_if_due()
         self.net.eval()
+        self._look(judge, 1.0)
         self._report(progress, last=True)
         if self.folder is not None:
             self._save()
@@ -217,6 +229,7 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         loss, facts = self.teacher.loss(self.net, self.rng, self.generator, self.step)
         value = float(loss.detach())
+        self.states += float(facts.get("states", 0))
         if math.isfinite(value):
             loss.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
@@ -253,6 +266,12 @@ class _Run:
 
     # reports -----------------------------------------------------------------------------------
 
+    def _look(self, judge: Judge | None, fraction: float) -> None:
+        """Judge the net, `LOOKS` times in all."""
+        if judge is not None and fraction * LOOKS >= self.looks:
+            self.looks = int(fraction * LOOKS) + 1
+            self.judged = dict(judge(self.net))
+
     def _report(self, progress: Progress | None, *, last: bool) -> None:
         if (progress is None and self.folder is None) or (not last and time.monotonic() - self.told_at < 0.3):
             return
@@ -261,6 +280,9 @@ class _Run:
         spent = self.budget.wall_seconds
         left = spent * (1 - fraction) / fraction if fraction > 0 else math.inf
         entry = {"fraction": fraction, "loss": self.smoothed, "seconds_left": left, "step": float(self.step)}
+        entry |= self.judged
+        if self.states:
+            entry["states_per_second"] = self.states / max(time.monotonic() - self.began, 1e-9)
         if progress is not None:
             progress(entry)
         if self.folder is not None:
