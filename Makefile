@@ -1,13 +1,15 @@
 # make demo   the main job on a fresh machine: model file -> trained MET -> posterior -> one report
 # make test   the whole fast suite
 # make figures   every measured figure again, into tests/benchmarks/RESULTS.md (half an hour)
+# make gpu-check   laws and nets on the first GPU against the CPU, with the speeds of both, into out/gpu.json
 # make lint   ruff and, on the installed wheel, mypy --strict
 
 PYTHON ?= python3.11
+DEVICE ?= cuda
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-slow figures lint types clean
+.PHONY: demo test test-slow figures gpu-check lint types clean
 
 demo: .venv/runtime
 	$(BIN)/python examples/demo.py
@@ -20,6 +22,10 @@ test-slow: .venv/tools
 
 figures: .venv/tools
 	$(BIN)/python tests/benchmarks/results.py
+
+gpu-check: .venv/tools
+	mkdir -p out
+	$(BIN)/python tests/benchmarks/gpu_check.py --device $(DEVICE) --output out/gpu.json
 
 lint: .venv/tools types
 	$(BIN)/ruff check .

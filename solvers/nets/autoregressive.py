@@ -116,8 +116,8 @@ class Autoregressive(nn.Module, ABC):
 
     def admissible(self, position: int, values: Tensor) -> Tensor | None:
         """Which values can stand at `position` after the prefix: [..., D] -> [..., cap], None for all."""
-        reads = np.nonzero(self.layout.constraints[1][:, position])[0].tolist()
-        if not reads:
+        reads = torch.from_numpy(np.nonzero(self.layout.constraints[1][:, position])[0])
+        if not len(reads):
             return None
         offset, slopes = self.offset[reads], self.slopes[reads]
         top = torch.tensor(self.caps[position + 1 :], dtype=torch.int64, device=values.device) - 1

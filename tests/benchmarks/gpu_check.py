@@ -1,16 +1,14 @@
-"""One device held against the CPU: the same windows, the same laws, and the time that each takes.
+"""One device held against the CPU: the same laws, the same training of nets, and the time that each takes.
 
-    python tests/benchmarks/gpu_check.py [--device cuda|cpu] [--output gpu.json] [--quick]
+    python tests/benchmarks/gpu_check.py [--device cuda|cpu] [--output gpu.json] [--quick] [--parts operator van met]
 
-Prints, or writes, one JSON object; ends with 1 where a law differs by more than the stated errors. With
+Prints, or writes, one JSON object; ends with 1 where a law or a net differs by more than the stated errors. With
 `--device cpu` it runs on any machine, and says what torch costs against compiled code.
 """
 
 import argparse
 import json
-import platform
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from kinetix.solvers.fsp import FSP
 from kinetix.solvers.projection.devices import torch_device
 from kinetix.space import StateSpace
 from tests import exact
+from tests.benchmarks.gpu_check_nets import met, name_of, timed, van
 
 CASES = {
     # name: network, times, upper counts of the fixed window, rate vectors on the CPU and on the device
@@ -44,7 +43,7 @@ def operator(device: str, *, quick: bool = False) -> dict[str, object]:
     chosen = list(CASES.items())[: 2 if quick else None]
     rows = {name: _case(device, where, *case, quick=quick) for name, case in chosen}
     return {
-        "device": _name(where),
+        "device": name_of(where),
         "torch": torch.__version__,
         "compiled_threads": FSP().threads or "all cores",
         "agrees": all(row["agrees"] for row in rows.values()) and _likelihoods(device, 16 if quick else 500),
@@ -59,9 +58,9 @@ def _case(device, where, make, times, upper, few, many, *, quick):
     if where.type == "cpu":
         many = few
     thetas = problem.theta * np.exp(SPREAD * np.random.default_rng(0).normal(size=(many, len(problem.theta))))
-    _timed(lambda: (compiled.tables(problem, thetas[:1], space), batched.tables(problem, thetas[:1], space)), where)
-    (laws, _), cpu = _timed(lambda: compiled.tables(problem, thetas[:few], space), where)
-    (found, _), seconds = _timed(lambda: batched.tables(problem, thetas, space), where)
+    timed(lambda: (compiled.tables(problem, thetas[:1], space), batched.tables(problem, thetas[:1], space)), where)
+    (laws, _), cpu = timed(lambda: compiled.tables(problem, thetas[:few], space), where)
+    (found, _), seconds = timed(lambda: batched.tables(problem, thetas, space), where)
     apart = float(np.abs(laws - found[:few]).sum(axis=2).max())
     allowed = 0.1 * compiled.leak + 1e-10  # what integration alone may add on either side
     return {
@@ -84,20 +83,7 @@ def _likelihoods(device: str, number: int) -> bool:
     return all(float(np.abs(np.exp(x) - np.exp(y)).max()) <= 2.2e-9 for x, y in zip(a, b, strict=True))
 
 
-def _timed(call, where):
-    """What a call returns, and the seconds until the device has done it."""
-    began = time.perf_counter()
-    found = call()
-    if where.type == "cuda":
-        torch.cuda.synchronize(where)
-    return found, time.perf_counter() - began
-
-
-def _name(where: torch.device) -> str:
-    return torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} of {platform.machine()}"
-
-
-PARTS = {"operator": operator}
+PARTS = {"operator": operator, "van": van, "met": met}
 """The parts of the check by name: functions of a device that return numbers for JSON and `agrees`."""
 
 
@@ -106,9 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, cpu")
     parser.add_argument("--output", type=Path, help="a file for the JSON; else it is printed")
-    parser.add_argument("--quick", action="store_true", help="the small windows only, a few rate vectors")
+    parser.add_argument("--quick", action="store_true", help="small windows and nets, few rate vectors and steps")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts only")
     chosen = parser.parse_args(arguments)
-    found = {name: part(chosen.device, quick=chosen.quick) for name, part in PARTS.items()}
+    found = {name: PARTS[name](chosen.device, quick=chosen.quick) for name in chosen.parts}
     text = json.dumps(found, indent=2)
     if chosen.output is None:
         sys.stdout.write(text + "\n")
