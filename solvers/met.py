@@ -32,12 +32,15 @@ from .nets.layout import Layout
 from .nets.net_window import choose
 from .nets.run_folder import RunFolder
 from .nets.saved_met import restored
-from .nets.teachers import Course, Plan
+from .nets.teachers import Course, Lessons, Plan
 from .nets.trained import device_of, seed_of
 from .nets.trained_met import TrainedMET
 from .nets.training import Budget, Progress, Record, Settings, seeded, train
 
 TeacherName = Literal["auto", "fsp", "trajectories", "van"]
+
+HEAVY = 1500.0
+"""Prefixes, over all positions, from which orthogonal steps cost less than they gain."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class MET:
     targets), "trajectories", "van" (as published: a set of `vans` is trained in 40 % of the budget, then
     rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy) or "auto" (fsp
     where it fits); `contexts` rate vectors in the teacher's pool, `batch` laws a step,
-    `rate` the peak learning rate, `caps` species -> largest count of the window (default: found),
-    `held_out` contexts of the certificate, `device` "auto", "cpu", "cuda" ..., `threads` of torch.
+    `rate` the peak learning rate, `optimiser` "adamw", "orthogonal" (steps of `nets.descent` for hidden
+    matrices) or "auto" (orthogonal where a step weighs enough to pay for them), `caps` species -> largest
+    count of the window (default: found), `held_out` contexts of the certificate, `device` "auto", "cpu",
+    "cuda" ..., `threads` of torch.
     """
 
     decoder: Literal["film", "attention"] = "film"
@@ -59,9 +64,10 @@ class MET:
     teacher: TeacherName = "auto"
     vans: int = 480
     signal: Literal["policy-gradient", "kl"] = "policy-gradient"
-    contexts: int = 2048
+    contexts: int = 8192
     batch: int = 64
     rate: float = 4e-3
+    optimiser: Literal["auto", "adamw", "orthogonal"] = "auto"
     caps: Mapping[str, int] | None = None
     held_out: int = 100
     device: str = "auto"
@@ -82,6 +88,10 @@ class MET:
         if self.teacher not in {"auto", "fsp", "trajectories", "van"}:
             raise SettingError(
                 f"unknown teacher {self.teacher!r}", place="met", mend="use auto, fsp, trajectories, van"
+            )
+        if self.optimiser not in {"auto", "adamw", "orthogonal"}:
+            raise SettingError(
+                f"unknown optimiser {self.optimiser!r}", place="met", mend="use auto, adamw or orthogonal"
             )
         if self.signal not in {"policy-gradient", "kl"}:
             raise SettingError(f"unknown signal {self.signal!r}", place="met", mend="use policy-gradient or kl")
@@ -154,7 +164,9 @@ class MET:
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
         lessons = make(Course(model, domain, layout, roots[2], seconds, device=net.device), plan)
         identity = self._identity(domain, clock, seed)
-        settings = Settings(rate=self.rate, threads=self.threads)
+        heavy = isinstance(lessons, Lessons) and lessons.work >= HEAVY
+        orthogonal = self.optimiser == "orthogonal" or (self.optimiser == "auto" and heavy)
+        settings = Settings(rate=self.rate, threads=self.threads, orthogonal_steps=orthogonal)
         record = train(
             net, lessons, clock, rng=rng, settings=settings,
             folder=folder, identity=identity, resume=resume, progress=progress,

@@ -19,7 +19,7 @@ from kinetix.solvers.ssa import simulate
 
 from .autoregressive import Autoregressive
 from .prefixes import PrefixTree, cross_entropy, prefix_tree
-from .teachers import Course, Lessons, Plan
+from .teachers import STOCK, Course, Lessons, Plan
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -43,9 +43,6 @@ UNTIMED = 1024
 UNUSED = 2**40
 """The number of the chunk that the others are sized by."""
 
-STOCK = 400e6
-"""Bytes of blocks that are kept."""
-
 
 class PathLessons(Lessons):
     """Maximum likelihood on exact trajectories; states outside the window are left out.
@@ -68,7 +65,7 @@ class PathLessons(Lessons):
         while n < MOST and _rows(blocks) < 0.7 * self._rows:
             n = int(np.clip(n * min(self._rows / _rows(blocks), 8.0), n + 1, MOST))
             blocks = self.blocks(UNUSED, n)
-        self._paths = n
+        self._paths, self._work = n, _rows(blocks)
         self._slots = int(np.clip(STOCK / sum(block.nbytes for block in blocks), 4, 4096))
         self.seconds += time.process_time() - began
 
@@ -76,6 +73,11 @@ class PathLessons(Lessons):
     def slots(self) -> int:
         """Chunks that the stock holds."""
         return self._slots
+
+    @property
+    def work(self) -> float:
+        """The prefixes of a block."""
+        return self._work
 
     def add(self, number: int) -> None:
         """Draw the trajectories of a chunk."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -32,6 +32,13 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 CPU = torch.device("cpu")
+
+
+STOCK = 4e8
+"""Bytes of lessons that are kept."""
+
+NEWS = 32
+"""Steps between new chunks of exact laws, over the number of varied quantities: more need more examples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +65,7 @@ class Plan:
     `batch` laws by `rows` prefixes (or paths) each. A set of `vans` teaches by the `signal` instead.
     """
 
-    contexts: int = 2048
+    contexts: int = 8192
     times: int = 12
     chunk: int = 8
     first: int = 256
@@ -90,6 +97,11 @@ class Lessons(ABC):
     @abstractmethod
     def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str, int]:
         """The loss of some lessons of the stock (a scalar), what they are called, how many prefixes they weigh."""
+
+    @property
+    @abstractmethod
+    def work(self) -> float:
+        """About how many prefixes, over all positions, the net weighs in a step."""
 
     @property
     def slots(self) -> int:
@@ -149,15 +161,27 @@ class ExactLessons(Lessons):
     """Soft targets from tabulated exact laws: the loss is KL(exact || net), over drawn prefixes where they are many."""
 
     def __init__(self, course: Course, plan: Plan, fsp: FSP) -> None:
-        super().__init__(course, plan)
+        super().__init__(course, replace(plan, every=max(2, NEWS // course.box.dimension)))
         self.fsp = fsp
         self._pool: dict[str, Tensor] = {}
-        self._laws = 0
+        self._laws, self._held = 0, 10**9
+
+    @property
+    def work(self) -> float:
+        """Every law of a batch with its prefixes, each at all positions."""
+        caps = self.course.layout.caps
+        return self.plan.batch * min(self.plan.rows, int(np.prod(caps[:-1], dtype=object))) * len(caps)
+
+    @property
+    def slots(self) -> int:
+        """As many as planned, or as memory holds."""
+        return min(super().slots, self._held)
 
     def add(self, number: int) -> None:
         """Tabulate the laws of a chunk."""
         lesson = self.lesson(number)
         self._laws = len(lesson["context"])
+        self._held = max(4, int(STOCK / sum(tensor.nbytes for tensor in lesson.values())))
         first = (number % self.slots) * self._laws
         for name, tensor in lesson.items():
             if name not in self._pool:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from kinetix.errors import CheckpointError, RunError, SettingError
 
+from .descent import Descent
 from .run_folder import RunFolder
 
 Progress = Callable[[Mapping[str, float]], None]
@@ -63,7 +64,10 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to descend. `rate` peaks after `warmup` of the budget and falls to 0 on a cosine."""
+    """How to descend. `rate` peaks after `warmup` of the budget and falls to 0 on a cosine.
+
+    `orthogonal_steps` are those of `descent`.
+    """
 
     rate: float = 2e-3
     decay: float = 1e-2
@@ -73,6 +77,7 @@ class Settings:
     save_seconds: float = 20.0
     save_steps: int | None = None
     guard_steps: int = 50
+    orthogonal_steps: bool = False
 
     def rate_at(self, fraction: float) -> float:
         """The learning rate when `fraction` of the budget is spent."""
@@ -195,7 +200,9 @@ class _Run:
         self.settings, self.folder, self.identity = settings, folder, identity
         device = next(net.parameters()).device
         self.generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
-        self.optimiser = torch.optim.AdamW(net.parameters(), lr=settings.rate, weight_decay=settings.decay)
+        self.optimiser = Descent(
+            net, rate=settings.rate, decay=settings.decay, orthogonal_steps=settings.orthogonal_steps
+        )
         self.step, self.slower, self.failures, self.smoothed = 0, 1.0, 0, math.nan
         self.good = self._snapshot()
         self.saved_at, self.told_at = time.monotonic(), 0.0
