@@ -31,7 +31,7 @@ ROUNDS = 5
 def orthogonal(matrix: Tensor) -> Tensor:
     """About U V^T of the singular value decomposition U S V^T: every singular value between 0.7 and 1.2."""
     a, b, c = QUINTIC
-    x = matrix / (matrix.norm() + 1e-7)
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(ROUNDS):
@@ -40,7 +40,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
-def hidden_matrices(net: nn.Module) -> list[nn.Parameter]:
+def hidden_matrices(net: nn.Module) -> list[Tensor]:
     """The weights of linear maps between hidden vectors; those of output layers (`heads`) are left out."""
     linear = ((n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear) and "heads" not in n)
     return [m.weight for _, m in linear if min(m.weight.shape) >= SMALLEST]
