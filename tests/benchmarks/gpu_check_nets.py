@@ -45,8 +45,8 @@ UNTIL = 1.0
 class Work:
     """How much a case does: steps of training before and in the timed stretch, states drawn and weighed."""
 
-    warm: int = 5
-    steps: int = 100
+    warm: int = 3
+    steps: int = 20
     states: int = 65_536
 
     @classmethod
@@ -149,7 +149,7 @@ def _case(make, where, work):
     its_stated, its_weighing = _weighed(theirs, context, drawn, where)
     spread = np.sqrt((drawn.var(axis=0) + its_drawn.var(axis=0)) / len(drawn)) + 1e-9
     found = {
-        "losses": [ours_losses[0], ours_losses[-1]],
+        "losses": [float(ours_losses[0]), float(ours_losses[-1])],
         "loss_apart": apart(ours_losses, its_losses),
         "log_prob_apart": apart(stated, its_stated),
         "standard_errors_apart": float(np.abs((drawn.mean(axis=0) - its_drawn.mean(axis=0)) / spread).max()),
