@@ -32,12 +32,10 @@ from .nets.layout import Layout
 from .nets.net_window import choose
 from .nets.run_folder import RunFolder
 from .nets.saved_met import restored
-from .nets.teachers import Course, Lessons, Plan
+from .nets.teachers import Course, Plan
 from .nets.trained import device_of, seed_of
 from .nets.trained_met import TrainedMET
 from .nets.training import Budget, Progress, Record, Settings, seeded, train
-
-TeacherName = Literal["auto", "fsp", "trajectories", "van"]
 
 HEAVY = 1500.0
 """Prefixes, over all positions, from which orthogonal steps cost less than they gain."""
@@ -49,8 +47,9 @@ class MET:
 
     `decoder` "film" or "attention" with `width`, `layers` and `heads`; `teacher` "fsp" (exact soft
     targets), "trajectories", "van" (as published: a set of `vans` is trained in 40 % of the budget, then
-    rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy) or "auto" (fsp
-    where it fits); `contexts` rate vectors in the teacher's pool, `batch` laws a step,
+    rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy), several joined
+    by "+", which take turns, or "auto" (fsp where laws are few and cheap enough, else trajectories);
+    `contexts` rate vectors in the teacher's pool, `batch` laws a step,
     `rate` the peak learning rate, `optimiser` "adamw", "orthogonal" (steps of `nets.descent` for hidden
     matrices) or "auto" (orthogonal where a step weighs enough to pay for them), `caps` species -> largest
     count of the window (default: found), `held_out` contexts of the certificate, `device` "auto", "cpu",
@@ -61,7 +60,7 @@ class MET:
     width: int = 128
     layers: int = 3
     heads: int = 4
-    teacher: TeacherName = "auto"
+    teacher: str = "auto"
     vans: int = 480
     signal: Literal["policy-gradient", "kl"] = "policy-gradient"
     contexts: int = 8192
@@ -85,10 +84,11 @@ class MET:
             raise SettingError(f"rate is {self.rate!r}", place="met", mend="use a number between 0 and 1")
         if self.decoder not in {"film", "attention"}:
             raise SettingError(f"unknown decoder {self.decoder!r}", place="met", mend="use film or attention")
-        if self.teacher not in {"auto", "fsp", "trajectories", "van"}:
-            raise SettingError(
-                f"unknown teacher {self.teacher!r}", place="met", mend="use auto, fsp, trajectories, van"
-            )
+        named = self.teacher.split("+") if isinstance(self.teacher, str) else []
+        known = set(named) <= {"fsp", "trajectories", "van"} and len(set(named)) == len(named)
+        if not (self.teacher == "auto" or (named and known)):
+            mend = "use auto, fsp, trajectories, van, or several joined by +"
+            raise SettingError(f"unknown teacher {self.teacher!r}", place="met", mend=mend)
         if self.optimiser not in {"auto", "adamw", "orthogonal"}:
             raise SettingError(
                 f"unknown optimiser {self.optimiser!r}", place="met", mend="use auto, adamw or orthogonal"
@@ -154,23 +154,23 @@ class MET:
         rng = np.random.default_rng(seed)
         roots = [int(r) for r in rng.integers(2**62, size=3)]
         model = compile_network(domain.network)
-        window, teacher, make = choose(model, domain, self.teacher, self.caps, roots[0])
+        seconds = clock.wall if clock.wall is not None else clock.cpu
+        window, teacher, make = choose(model, domain, self.teacher, self.caps, roots[0], seconds)
         layout = Layout.of(window)
         if not layout.caps:
             raise UnsupportedFeature("no species varies freely in this model", place="met", mend="solve it with fsp")
         with seeded(roots[1]):
             net = make_net(self.shape, layout, domain.encoding.groups).to(device_of(self.device))
-        seconds = clock.wall if clock.wall is not None else clock.cpu
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
         lessons = make(Course(model, domain, layout, roots[2], seconds, device=net.device), plan)
         identity = self._identity(domain, clock, seed)
-        heavy = isinstance(lessons, Lessons) and lessons.work >= HEAVY
+        heavy = float(getattr(lessons, "work", 0.0)) >= HEAVY
         orthogonal = self.optimiser == "orthogonal" or (self.optimiser == "auto" and heavy)
         settings = Settings(rate=self.rate, threads=self.threads, orthogonal_steps=orthogonal)
         record = train(
             net, lessons, clock, rng=rng, settings=settings,
             folder=folder, identity=identity, resume=resume, progress=progress,
-            judge=Anchors.of(domain) if teacher == "fsp" and (progress or folder) else None,
+            judge=Anchors.of(domain) if "fsp" in teacher and (progress or folder) else None,
         )  # fmt: skip
         return net, record, teacher
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,10 @@ from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .box import Box
+from .in_turn import InTurn
 from .path_lessons import PathLessons
-from .teachers import Course, ExactLessons, Plan
+from .path_teacher import Subjects
+from .teachers import Course, ExactLessons, Lessons, Plan
 from .training import Teacher
 
 Array = NDArray[np.float64]
@@ -34,32 +37,65 @@ EXACT = 300_000
 PILOT = 50
 """Trajectories at every visited point of the box, to see how far the counts go."""
 
+ENOUGH, TEACHING, CHEAP, TRIED = 512, 0.3, 0.05, 4
+"""Rate vectors that exact laws should teach, their share of the time, seconds that are little, vectors tried."""
+
 
 def choose(
-    model: CompiledModel, box: Box, teacher: str, caps: Mapping[str, int] | None, root: int
+    model: CompiledModel,
+    box: Box,
+    teacher: str,
+    caps: Mapping[str, int] | None,
+    root: int,
+    seconds: float | None = None,
 ) -> tuple[StateSpace, str, MakeLessons]:
-    """The window, the teacher's name ("fsp", "trajectories" or "van") and how to make its lessons.
+    """The window, the teacher's name and how to make its lessons.
 
-    "auto" takes "fsp" where the window has at most `EXACT` states, else "trajectories".
+    A teacher is "fsp", "trajectories", "van", or several of them joined by "+", which take turns. "auto" takes
+    "fsp" where the window has at most `EXACT` states and laws are cheap: `ENOUGH` rate vectors in a share
+    `TEACHING` of the `seconds`, or `CHEAP` seconds each; else "trajectories".
     """
     require_known(caps or {}, model.network.species_names, "species")
-    cube = np.concatenate([box.corners(), box.sobol(64)])
-    largest = _pilot(model, box, cube, root)
-    laws = model.network.conservation_laws()
-    if teacher in {"auto", "fsp"}:
-        space = StateSpace.conserved(laws, box.start, largest.tolist())
-        if space.size <= EXACT or teacher == "fsp":
-            try:
-                window = _capped(_exact_window(model, box, cube), caps, model)
-            except TruncationError:
-                if teacher == "fsp":
-                    raise
-            else:
-                if window.size <= EXACT or teacher == "fsp":
-                    return window, "fsp", lambda course, plan: ExactLessons(course, plan, FSP(threads=1))
-    upper = np.maximum(np.ceil(1.2 * largest), 1).astype(np.int64)
-    window = _capped(StateSpace.conserved(laws, box.start, upper.tolist()), caps, model)
-    return (window, "van", _van_lessons) if teacher == "van" else (window, "trajectories", PathLessons)
+    names = teacher.split("+")
+    window: StateSpace | None = None
+    if "fsp" in names:
+        window = _exact_window(model, box)
+    elif teacher == "auto":
+        window = _window_if_cheap(model, box, root, seconds)
+        names = ["trajectories"] if window is None else ["fsp"]
+    if window is None:
+        thetas, starts = box.at(_points(box))
+        subjects = Subjects(model, thetas, starts, box.encoding.times)
+        window = subjects.window(np.random.default_rng(root))
+    makers = [_MAKERS[name] for name in names]
+    make = makers[0] if len(makers) == 1 else partial(InTurn.of, makers)
+    return _capped(window, caps, model), "+".join(names), make
+
+
+def _window_if_cheap(model: CompiledModel, box: Box, root: int, seconds: float | None) -> StateSpace | None:
+    """The window on which exact laws teach, or None where it is too large or a law too dear."""
+    largest = _pilot(model, box, root)
+    space = StateSpace.conserved(model.network.conservation_laws(), box.start, largest.tolist())
+    if space.size > EXACT:
+        return None
+    thetas, starts = box.at(box.sobol(TRIED))
+    dear = []
+    for theta, start in zip(thetas, starts, strict=True):
+        found = FSP(threads=1).estimate(Problem(model, np.array([box.encoding.times[1]]), theta, PointMass(start)))
+        if found.refusal or found.listed:
+            return None
+        dear.append(found.seconds * max(space.size / max(found.states, 1), 1.0))
+    if np.mean(dear) > max(CHEAP, 0.0 if seconds is None else TEACHING * seconds / ENOUGH):
+        return None
+    try:
+        window = _exact_window(model, box)
+    except TruncationError:
+        return None
+    return window if window.size <= EXACT else None
+
+
+def _exact_lessons(course: Course, plan: Plan) -> Lessons:
+    return ExactLessons(course, plan, FSP(threads=1))
 
 
 def _van_lessons(course: Course, plan: Plan) -> Teacher:
@@ -69,17 +105,25 @@ def _van_lessons(course: Course, plan: Plan) -> Teacher:
     return VANLessons(course, SetSettings(signal=plan.signal, members=plan.vans, laws=plan.batch))
 
 
-def _pilot(model: CompiledModel, box: Box, cube: Array, root: int) -> Counts:
+_MAKERS: Mapping[str, MakeLessons] = {"fsp": _exact_lessons, "trajectories": PathLessons, "van": _van_lessons}
+
+
+def _points(box: Box) -> Array:
+    """Where a box is looked at: its corners and points between."""
+    return np.concatenate([box.corners(), box.sobol(64)])
+
+
+def _pilot(model: CompiledModel, box: Box, root: int) -> Counts:
     """The largest count of each species in pilot runs over the box: [S]."""
-    thetas, starts = box.at(np.repeat(cube, PILOT, axis=0))
+    thetas, starts = box.at(np.repeat(_points(box), PILOT, axis=0))
     times = np.linspace(0.0, box.encoding.times[1], 9)[1:]
     counts = simulate(model, times, thetas, starts, rng=np.random.default_rng(root), threads=1)
     return np.asarray(np.maximum(counts.max(axis=(0, 1)), starts.max(axis=0)), dtype=np.int64)
 
 
-def _exact_window(model: CompiledModel, box: Box, cube: Array) -> StateSpace:
-    """The union of the FSP windows at the points, a tenth wider."""
-    thetas, starts = box.at(cube)
+def _exact_window(model: CompiledModel, box: Box) -> StateSpace:
+    """The union of the FSP windows over the box, a tenth wider."""
+    thetas, starts = box.at(_points(box))
     t0, t1 = box.encoding.times
     times = np.unique(np.maximum([t1 / 200, t1 / 20, t1 / 5, t1 / 2, t1], t0))
     spaces = []
