@@ -25,6 +25,7 @@ from kinetix.network import ReactionNetwork
 from .nets.anchors import Anchors
 from .nets.autoregressive import Autoregressive
 from .nets.box import Box
+from .nets.budget import Budget, Record
 from .nets.certificate import certify
 from .nets.checkpoint import Weights
 from .nets.decoder import Shape, make_net
@@ -35,7 +36,7 @@ from .nets.saved_met import restored
 from .nets.teachers import Course, Plan
 from .nets.trained import device_of, seed_of
 from .nets.trained_met import TrainedMET
-from .nets.training import Budget, Progress, Record, Settings, seeded, train
+from .nets.training import Progress, Settings, seeded, train
 
 HEAVY = 1500.0
 """Prefixes, over all positions, from which orthogonal steps cost less than they gain."""

@@ -30,6 +30,7 @@ from kinetix.network import ReactionNetwork, require_known
 from kinetix.space import StateSpace
 
 from .nets.autoregressive import Autoregressive
+from .nets.budget import Budget, Record
 from .nets.checkpoint import Weights
 from .nets.layout import Layout
 from .nets.path_teacher import PathTeacher, Subjects
@@ -38,7 +39,7 @@ from .nets.run_folder import RunFolder
 from .nets.stepping import Steps, steps
 from .nets.trained import device_of, seed_of
 from .nets.trained_van import TrainedVAN, make_net, restored, subjects_of
-from .nets.training import Budget, Progress, Record, Settings, seeded, threads, train
+from .nets.training import Progress, Settings, seeded, threads, train
 
 Array = NDArray[np.float64]
 

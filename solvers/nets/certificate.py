@@ -28,9 +28,10 @@ from kinetix.solvers.ssa import simulate
 from .autoregressive import Autoregressive
 from .averaged import Averaged
 from .box import Box
+from .budget import Record
 from .layout import Layout
 from .net_law import TABLE, NetLaw
-from .training import Record, threads
+from .training import threads
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -8,7 +8,7 @@ K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (202
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 import torch
@@ -81,3 +81,19 @@ class Descent(torch.optim.Optimizer):
                     p.mul_(1 - rate * group["weight_decay"])
                     p.add_(change, alpha=-rate * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
         return None
+
+
+def moments_as_tensors(prefix: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """What an optimiser remembers (its `state_dict`) as named tensors."""
+    entries = ((k, entry) for k, entry in state["state"].items())
+    return {f"{prefix}.{k}.{name}": value for k, entry in entries for name, value in entry.items()}
+
+
+def moments_of(prefix: str, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The way back: the "state" of a `state_dict`."""
+    result: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            position, key = name.removeprefix(prefix).split(".", 1)
+            result.setdefault(int(position), {})[key] = tensor
+    return result

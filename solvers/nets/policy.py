@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from kinetix.errors import SettingError
 
 from .autoregressive import Autoregressive
+from .budget import Budget, Record
 from .path_teacher import PathTeacher, Subjects
 from .recurrent import Recurrent
 from .teachers import Course
-from .training import Budget, Record, Settings, seeded, train
+from .training import Settings, seeded, train
 
 Signal = Literal["policy-gradient", "kl"]
 

@@ -26,13 +26,14 @@ from kinetix.compiler import CompiledModel
 from kinetix.master import local_flow
 
 from .autoregressive import Autoregressive
+from .budget import Budget, Record
 from .natural_gradient import NaturalGradient, Rewards, natural_step
 from .path_teacher import move
 from .policy import Draws, longer, policy_gradient
 from .prefixes import PrefixTree, cross_entropy, prefix_tree
 from .recurrent import Recurrent
 from .short_time import ShortTime
-from .training import Budget, Record, Settings, Teacher, threads, train
+from .training import Settings, Teacher, threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -27,6 +27,7 @@ from kinetix.solution import Solution
 from kinetix.space import StateSpace
 
 from .autoregressive import Autoregressive
+from .budget import Record
 from .certificate import certify_times
 from .checkpoint import Weights, save_net
 from .decoder import Attention, Shape
@@ -37,7 +38,7 @@ from .path_teacher import Subjects
 from .recurrent import Recurrent
 from .sealed import weights_digest
 from .trained import OutsideBoxWarning, nearest_device, require_same, saved_window
-from .training import Record, seeded
+from .training import seeded
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import FrameType
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,8 +19,10 @@ from torch import Tensor, nn
 
 from kinetix.errors import CheckpointError, RunError, SettingError
 
-from .descent import Descent
+from .budget import Budget, Record
+from .descent import Descent, moments_as_tensors, moments_of
 from .run_folder import RunFolder
+from .signals import Interrupted, first_signal
 
 Progress = Callable[[Mapping[str, float]], None]
 Judge = Callable[[nn.Module], Mapping[str, float]]
@@ -53,15 +52,6 @@ class Teacher(Protocol):
         ...
 
 
-class Interrupted(KeyboardInterrupt):
-    """A run stopped by a signal after saving; `exit_code` is 130 (Ctrl-C) or 143 (SIGTERM)."""
-
-    def __init__(self, number: int, folder: str) -> None:
-        super().__init__(f"stopped at a checkpoint in {folder}")
-        self.exit_code = 128 + number
-        self.folder = folder
-
-
 @dataclass(frozen=True)
 class Settings:
     """How to descend. `rate` peaks after `warmup` of the budget and falls to 0 on a cosine.
@@ -83,58 +73,6 @@ class Settings:
         """The learning rate when `fraction` of the budget is spent."""
         rising = min(1.0, (fraction + 1e-3) / self.warmup) if self.warmup > 0 else 1.0
         return self.rate * rising * 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Wall seconds, CPU seconds or steps: exactly one. The clock starts when the budget is made.
-
-    What came before the loop (making a teacher's tables) counts too.
-    """
-
-    wall: float | None = None
-    cpu: float | None = None
-    steps: int | None = None
-    started: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), time.process_time()), compare=False)
-    spent: tuple[float, float] = field(default=(0.0, 0.0), compare=False)
-
-    def __post_init__(self) -> None:
-        given = [v for v in (self.wall, self.cpu, self.steps) if v is not None]
-        if len(given) != 1:
-            raise SettingError("give exactly one of budget (seconds), budget_cpu (seconds) and budget_steps")
-        if not given[0] > 0 or not math.isfinite(given[0]):
-            raise SettingError(f"the budget {given[0]} is not a positive number")
-
-    @property
-    def wall_seconds(self) -> float:
-        """Wall seconds used so far, those before a resume included."""
-        return self.spent[0] + time.monotonic() - self.started[0]
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU seconds of this process used so far, those before a resume included."""
-        return self.spent[1] + time.process_time() - self.started[1]
-
-    def fraction(self, step: int) -> float:
-        """The share of the budget that is used up, from 0."""
-        if self.steps is not None:
-            return step / self.steps
-        return self.wall_seconds / self.wall if self.wall is not None else self.cpu_seconds / (self.cpu or 1.0)
-
-    def after(self, wall: float, cpu: float) -> Budget:
-        """The same budget with seconds that an earlier, interrupted run used."""
-        return Budget(self.wall, self.cpu, self.steps, self.started, (wall, cpu))
-
-
-@dataclass(frozen=True)
-class Record:
-    """How a training went: steps done, the last smoothed loss, seconds, and what went wrong on the way."""
-
-    steps: int
-    loss: float
-    wall_seconds: float
-    cpu_seconds: float
-    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -179,7 +117,7 @@ def train(  # noqa: PLR0913 - the parts of a run
     run = _Run(net, teacher, budget, rng, settings or Settings(), folder, identity)
     if folder is not None:
         run.open(resume)
-    with threads(run.settings.threads), _signals(active=folder is not None) as stop:
+    with threads(run.settings.threads), first_signal(active=folder is not None) as stop:
         return run.loop(stop, progress, judge)
 
 
@@ -323,8 +261,7 @@ class _Run:
         weights, optimiser = self.good
         tensors |= {f"good.{name}": tensor for name, tensor in weights.items()}
         for prefix, state in (("moments", self.optimiser.state_dict()), ("good-moments", optimiser)):
-            for k, entry in state["state"].items():
-                tensors |= {f"{prefix}.{k}.{name}": value for name, value in entry.items()}
+            tensors |= moments_as_tensors(prefix, state)
         tensors["generator"] = self.generator.get_state()
         content = {
             "identity": self.identity,
@@ -355,8 +292,11 @@ class _Run:
                 raise KeyError(*set(content["tensors"]) ^ set(tensors))
             self.net.load_state_dict(_under("net.", tensors))
             groups = self.optimiser.state_dict()["param_groups"]
-            self.optimiser.load_state_dict({"state": _moments("moments.", tensors), "param_groups": groups})
-            self.good = _under("good.", tensors), {"state": _moments("good-moments.", tensors), "param_groups": groups}
+            self.optimiser.load_state_dict({"state": moments_of("moments.", tensors), "param_groups": groups})
+            self.good = (
+                _under("good.", tensors),
+                {"state": moments_of("good-moments.", tensors), "param_groups": groups},
+            )
             self.generator.set_state(tensors["generator"])
             self.rng.bit_generator.state = content["numpy"]
             self.step, self.slower = int(content["step"]), float(content["slower"])
@@ -384,32 +324,3 @@ def _difference(before: object, now: str) -> str:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _moments(prefix: str, tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    result: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under(prefix, tensors).items():
-        position, key = name.split(".", 1)
-        result.setdefault(int(position), {})[key] = tensor
-    return result
-
-
-@contextmanager
-def _signals(*, active: bool) -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM in the list; a second one stops at once."""
-    caught: list[int] = []
-    if not active or threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of handlers
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,13 +16,13 @@ import numpy as np
 
 import kinetix as kx
 from kinetix.solvers.nets.box import Box
+from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.certificate import Context, held_out, judged
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.solvers.nets.path_teacher import Subjects
 from kinetix.solvers.nets.policy import SetSettings, train_set
 from kinetix.solvers.nets.teachers import Course
-from kinetix.solvers.nets.training import Budget
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "autoregulation.xml"
 BOX = {"sigma_u": (0, 2), "sigma_b": (0, 0.1), "rho_u": (0, 10), "rho_b": (0, 100)}

@@ -20,6 +20,7 @@ from kinetix.solvers.fsp import FSP
 from kinetix.solvers.met import MET
 from kinetix.solvers.nets import decoder, path_lessons
 from kinetix.solvers.nets.box import Box
+from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.path_lessons import PathLessons
 from kinetix.solvers.nets.path_teacher import PathTeacher
@@ -27,7 +28,7 @@ from kinetix.solvers.nets.teachers import Course, ExactLessons, Plan
 from kinetix.solvers.nets.trained import device_of
 from kinetix.solvers.nets.trained_met import TrainedMET
 from kinetix.solvers.nets.trained_van import make_net, subjects_of
-from kinetix.solvers.nets.training import Budget, Settings, seeded, threads, train
+from kinetix.solvers.nets.training import Settings, seeded, threads, train
 from kinetix.solvers.van import VAN
 from kinetix.space import StateSpace
 from tests import exact

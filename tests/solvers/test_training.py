@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from kinetix.errors import CheckpointError, LockedError, RunError, SettingError
+from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.sealed import SaveError
-from kinetix.solvers.nets.training import Budget, Interrupted, Settings, seeded, train
+from kinetix.solvers.nets.signals import Interrupted
+from kinetix.solvers.nets.training import Settings, seeded, train
 
 SETTINGS = Settings(save_steps=5, guard_steps=4)
 
