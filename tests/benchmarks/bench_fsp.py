@@ -180,6 +180,10 @@ def small():
     yield f"Two threads: {walls[1] / walls[2]:.2f}× of one, by the clock ({cores()} cores, shared)."
 
 
+LOOSE = 1e-3
+"""Probability that MAPK may lose to t = 10000, where its states are too many for less."""
+
+
 def enzyme():
     """Twenty enzymes that bind and let go of their substrate a million times for every product."""
     return exact.network(
@@ -194,8 +198,8 @@ def enzyme():
 
 
 def stiff():
-    yield "\n| stiff or long | time | states | methods (products) | CPU, s | stated error |"
-    yield "|---|---|---|---|---|---|"
+    yield "\n| stiff or long | time | leak | states | methods (products) | CPU, s | stated error |"
+    yield "|---|---|---|---|---|---|---|"
     cases = [("Schlögl", exact.schloegl(), 10.0), ("toggle switch", exact.toggle_switch(), 40.0)]
     cases += [("gene expression", exact.gene_expression(), 3600.0)]
     cases += [("telegraph, switching at 1e5", exact.telegraph(1e5, 1e5, 40.0, 1.0), 10.0)]
@@ -203,17 +207,18 @@ def stiff():
     cases += [("fast enzyme", enzyme(), 10.0)]
     cases += [("MAPK, 16 species", exact.mapk16(), end) for end in (30.0, 100.0, 1000.0, 10000.0)]
     for name, network, end in cases:
+        leak = LOOSE if end > 1000 and len(network.species) == 16 else TOLERANCE
         problem, begun = Problem.of(network, [end]), time.process_time()
         try:
-            found = FSP(leak=TOLERANCE).solve(problem)
+            found = FSP(leak=leak).solve(problem)
         except TruncationError as refusal:
             spent = time.process_time() - begun
-            yield f"| {name} | {end:g} | | refused: {refusal.args[0]} | {spent:.3g} | |"
+            yield f"| {name} | {end:g} | {leak:g} | | refused: {refusal.args[0]} | {spent:.3g} | |"
             continue
         taken = time.process_time() - begun
-        taken = cpu(lambda: FSP(leak=TOLERANCE).solve(problem), 3) if taken < 10 else taken
-        counted = f"{found.meta['states']} | {found.meta['methods']}"
-        yield f"| {name} | {end:g} | {counted} | {taken:.3g} | {found.error:.1e} |"
+        taken = cpu(lambda: FSP(leak=leak).solve(problem), 3) if taken < 10 else taken
+        counted = f"{found.meta['states']} | {', '.join(f'{n} {m}' for m, n in found.meta['methods'].items() if n)}"
+        yield f"| {name} | {end:g} | {leak:g} | {counted} | {taken:.3g} | {found.error:.1e} |"
 
 
 def main() -> None:
