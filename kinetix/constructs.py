@@ -142,6 +142,8 @@ def start_mend(network: ReactionNetwork) -> str:
 
 
 def _laws(network: ReactionNetwork) -> Iterator[Found]:
+    if not network.depends_on_time:  # kept with the network, unlike what follows
+        return
     for reaction in network.reactions:
         if TIME in reaction.propensity.free_symbols:
             reason = f"the law contains the time: {reaction.propensity}"
