@@ -49,11 +49,11 @@ for s, (panel, species) in enumerate(zip(axes.flat, network.species_names, stric
     for t, colour in ((0.8, VERMILION), (10.0, BLUE)):
         panel.plot(paths.marginal(species, t), **PATHS | {"color": colour}, label=f"trajectories, t = {t:g}")
         panel.plot(laws[t][s], color=colour, label=f"MET, t = {t:g}")
-    panel.set(title=species, yscale="log", ylim=(3e-5, 2), xlim=(-0.5, None))
-last = axes[2, 5]
-last.loglog(linear.ravel(), means.ravel(), "o", color=BLUE, ms=2)
-last.plot([1e-4, 20], [1e-4, 20], color=BLACK, lw=0.8)
-last.set(title=f"all means, {len(TIMES)} times", xlabel="exact (copies)", ylabel="MET (copies)")
+    panel.set(title=species, yscale="log", ylim=(2e-4, 2), xlim=(-0.5, len(paths.marginal(species, 10.0)) - 0.5))
+    panel.xaxis.get_major_locator().set_params(integer=True)
+(last := axes[2, 5]).loglog(linear.ravel(), means.ravel(), "o", color=BLUE, ms=2)
+last.plot([1e-3, 10], [1e-3, 10], color=BLACK, lw=0.8)
+last.set(title="means, all times", xlabel="exact (copies)", ylabel="MET (copies)", xlim=(1e-3, 10), ylim=(1e-3, 10))
 figure.supxlabel("copies at k_syn = 20", fontsize=8)
 figure.supylabel("probability", fontsize=8)
 figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)

@@ -2,7 +2,7 @@
 
 MET learns the published box of rates from exact laws; a map of 10,000 laws is then held against 10,000 exact ones.
 
-    python examples/03_autoregulation.py [--quick] [--seed 1] [--output out]       five minutes of CPU
+    python examples/03_autoregulation.py [--quick] [--seed 1] [--output out]       three minutes of CPU
 """
 
 from time import process_time

@@ -3,7 +3,7 @@
 A variational autoregressive network learns the law at every time from exact trajectories. The exact law, on 40,000
 states, can be had for this small town; for a larger one only the other two can.
 
-    python examples/06_epidemic.py [--quick] [--seed 1] [--output out]       three minutes of CPU
+    python examples/06_epidemic.py [--quick] [--seed 1] [--output out]       two minutes of CPU
 """
 
 import numpy as np

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from PIL import Image
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -18,6 +19,7 @@ plt.rcParams.update(
         "font.size": 8, "axes.titlesize": 8, "axes.titlelocation": "left", "axes.spines.top": False,
         "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 7, "lines.linewidth": 1.3,
         "figure.constrained_layout.use": True, "image.origin": "lower", "image.cmap": "viridis",
+        "axes.prop_cycle": mpl.cycler(color=[BLUE, VERMILION, GREEN]),
     }
 )  # fmt: skip
 
@@ -57,10 +59,11 @@ def heatmap(axes: plt.Axes, table: np.ndarray, floor: float, top: float, size: i
 
 
 def save(figure: plt.Figure, path: Path, *legends: plt.Axes) -> None:
-    """Write a figure, with legends in these panels."""
+    """Write a figure in 256 colours (a small file), with legends in these panels."""
     for panel in legends:
         panel.legend()
     figure.savefig(path, dpi=130)
+    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path)
 
 
