@@ -22,6 +22,9 @@ FASTER = 5.0
 
 MOMENTUM = 0.95
 
+FUSED = {"cpu", "cuda"}
+"""Devices on which torch has AdamW as one kernel, in every version that we run on."""
+
 QUINTIC = 3.4445, -4.7750, 2.0315
 """The odd polynomial of Newton-Schulz that takes singular values of (0, 1] to about 1 in `ROUNDS` rounds."""
 
@@ -55,7 +58,8 @@ class Descent(torch.optim.Optimizer):
         others = [p for p in net.parameters() if id(p) not in apart]
         groups: list[dict[str, Any]] = [{"params": others}, *([{"params": matrices}] if matrices else [])]
         super().__init__(groups, {"lr": rate, "weight_decay": decay})
-        self._adam = torch.optim.AdamW(others, lr=rate, weight_decay=decay, fused=True)
+        fused = all(p.device.type in FUSED for p in others)
+        self._adam = torch.optim.AdamW(others, lr=rate, weight_decay=decay, fused=fused)
 
     @overload
     def step(self, closure: None = None) -> None: ...
