@@ -78,8 +78,9 @@ class PromptEncoding:
         """Features of problems: theta [..., P], initial counts [..., S], time [...] -> [..., C]."""
         theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.float64)
         varied = [theta[..., i] for i in self.parameters] + [start[..., i] for i in self.species]
-        columns = self.columns(varied, np.asarray(times, dtype=np.float64), np)
-        return np.stack(np.broadcast_arrays(*columns), axis=-1)
+        t = np.asarray(times, dtype=np.float64)
+        shape = np.broadcast_shapes(theta.shape[:-1], start.shape[:-1], t.shape)
+        return np.stack([np.broadcast_to(c, shape) for c in self.columns(varied, t, np)], axis=-1)
 
     def columns(self, varied: Sequence[Any], times: Any, library: Any) -> list[Any]:
         """The C features, each [...], from the V + W varied quantities; `library` is numpy or torch."""

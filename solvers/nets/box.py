@@ -68,10 +68,10 @@ class Box:
         _validate(network, bounds)
         starts = {name: fixed.pop(name) for name in list(fixed) if name in network.species_names}
         frozen = network.replace(parameters=fixed, initial=starts)
-        if not bounds:
-            raise SettingError("the box varies nothing", place="box", mend="give at least one name -> (low, high)")
         if len(times) != 2:
             raise SettingError(f"times are an interval (t0, t1), not {len(times)} numbers", place="times")
+        if not bounds and times[0] == times[1]:
+            raise SettingError("nothing varies, not even the time", place="box", mend="give a name -> (low, high)")
         model = compile_network(frozen)
         logarithmic = frozenset(n for n in bounds if isinstance(box[n], Prior) and box[n].log_scale)
         encoding = PromptEncoding.of(frozen, bounds, (float(times[0]), float(times[1])))
@@ -156,6 +156,8 @@ class Box:
         """`number` (a power of 2) scrambled Sobol points of the unit cube: [number, dimension]."""
         from scipy.stats import qmc
 
+        if not self.dimension:  # the time alone varies
+            return np.zeros((number, 0))
         return np.asarray(qmc.Sobol(self.dimension, rng=np.random.default_rng(seed)).random(number))
 
     def draw_times(self, number: int, rng: np.random.Generator) -> Array:

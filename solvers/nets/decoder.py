@@ -19,9 +19,10 @@ from torch.nn import functional
 
 from .autoregressive import Autoregressive
 from .layout import Layout
+from .spline_head import SplineHead
 
 CATEGORICAL = 512
-"""Most values of a species that get a logit each; above, a mixture renormalised on the window."""
+"""Most values of a species that get a logit each; above, logits are splines of the count."""
 
 
 @dataclass(frozen=True)
@@ -69,40 +70,9 @@ class CategoricalHead(nn.Module):
         return torch.as_tensor(self.linear(hidden))
 
 
-class MixtureHead(nn.Module):
-    """Four negative binomials and four logistic bumps over a wide range of values; the base class renormalises."""
-
-    def __init__(self, width: int, cap: int, parts: int = 4) -> None:
-        super().__init__()
-        self.cap, self.parts = cap, parts
-        self.linear = nn.Linear(width, 6 * parts)
-        with torch.no_grad():
-            self.linear.weight.mul_(0.3)
-            places = torch.logit(torch.linspace(0.5, parts - 0.5, parts) / parts)
-            self.linear.bias.copy_(torch.stack([torch.zeros(parts), places, torch.zeros(parts)] * 2).flatten())
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """[..., width] -> [..., cap]."""
-        given = self.linear(hidden).reshape(*hidden.shape[:-1], 2, 3, self.parts, 1)
-        weight, place, spread = given.unbind(-3)  # each [..., 2, parts, 1]
-        log_weight = torch.log_softmax(weight.flatten(-3), dim=-1).reshape(weight.shape)
-        n = torch.arange(self.cap, device=hidden.device, dtype=hidden.dtype)
-        mean = self.cap * torch.sigmoid(place) + 1e-3
-        r = torch.exp(spread[..., 0, :, :].clamp(-4, 8) + 2)
-        mu = mean[..., 0, :, :]
-        binomial = torch.lgamma(n + r) - torch.lgamma(r) - torch.lgamma(n + 1) - r * torch.log1p(mu / r)
-        binomial = binomial + n * (torch.log(mu) - torch.log(mu + r))
-        scale = self.cap * torch.exp(spread[..., 1, :, :].clamp(-8, 3) - 3) + 0.2
-        z = (n - mean[..., 1, :, :]) / scale
-        logistic = -z - 2 * functional.softplus(-z) - torch.log(scale)
-        return torch.logsumexp(
-            torch.cat([log_weight[..., 0, :, :] + binomial, log_weight[..., 1, :, :] + logistic], -2), -2
-        )
-
-
 def make_head(width: int, cap: int) -> nn.Module:
     """The output layer of a position with `cap` values."""
-    return CategoricalHead(width, cap) if cap <= CATEGORICAL else MixtureHead(width, cap)
+    return CategoricalHead(width, cap) if cap <= CATEGORICAL else SplineHead(width, cap)
 
 
 class _FilmState(NamedTuple):

@@ -37,6 +37,9 @@ CPU = torch.device("cpu")
 STOCK = 4e8
 """Bytes of lessons that are kept."""
 
+SMALL = 1000
+"""States of a window up to which all laws are integrated on it, whatever they need."""
+
 NEWS = 32
 """Steps between new chunks of exact laws, over the number of varied quantities: more need more examples."""
 
@@ -161,7 +164,7 @@ class ExactLessons(Lessons):
     """Soft targets from tabulated exact laws: the loss is KL(exact || net), over drawn prefixes where they are many."""
 
     def __init__(self, course: Course, plan: Plan, fsp: FSP) -> None:
-        super().__init__(course, replace(plan, every=max(2, NEWS // course.box.dimension)))
+        super().__init__(course, replace(plan, every=max(2, NEWS // max(course.box.dimension, 1))))
         self.fsp = fsp
         self._pool: dict[str, Tensor] = {}
         self._laws, self._held = 0, 10**9
@@ -202,8 +205,7 @@ class ExactLessons(Lessons):
         rng, thetas, starts, times = self.draw(number)
         starts = np.tile(starts[:1], (len(starts), 1))  # one start a chunk: the laws are pushed together
         problem = Problem(self.course.model, times, thetas[0], PointMass(starts[0]))
-        p, _ = self.fsp.tables(problem, thetas, self.window)
-        p = np.maximum(p.reshape(-1, p.shape[-1]), 0.0)
+        p = np.maximum(self._laws_of(problem, thetas), 0.0)
         p /= p.sum(axis=-1, keepdims=True)
         values, weight, targets = conditionals(self.course.layout.table_in_own_order(p), self.plan.rows, rng)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -216,11 +218,29 @@ class ExactLessons(Lessons):
             "entropy": torch.from_numpy(entropy.astype(np.float32)),
         }
 
+    def _laws_of(self, problem: Problem, thetas: Array) -> Array:
+        """The laws on the net's window: [B * T, N]. On a large one each is found on its own, smaller window."""
+        if self.window.size <= SMALL:
+            p, _ = self.fsp.tables(problem, thetas, self.window)
+            return p.reshape(-1, p.shape[-1])
+        least = np.zeros(len(problem.model.network.species), dtype=np.int64)
+        found = self.fsp.projector(problem).adapted(thetas, least, lambda law: spread(law.space, law.laws, self.window))
+        return np.concatenate(found)
+
     def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
         """The mean KL(exact || net) over the laws."""
         stated = torch.cat(net.log_conditionals(batch["context"], batch["values"]), dim=-1)
         cross = -(batch["targets"] * stated).sum(dim=-1)
         return ((cross * batch["weight"]).sum(dim=-1) - batch["entropy"]).mean()
+
+
+def spread(space: StateSpace, p: Array, window: StateSpace) -> Array:
+    """Probabilities [T, N] over one window as those over another, [T, M]; states that it lacks are left out."""
+    place = window.index(space.states())
+    inside = place >= 0
+    result = np.zeros((len(p), window.size))
+    result[:, place[inside]] = p[:, inside]
+    return result
 
 
 def conditionals(table: Array, rows: int, rng: np.random.Generator) -> tuple[Counts, Array, Array]:

@@ -6,9 +6,10 @@ import torch
 from scipy.stats import chi2
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.solvers.nets.decoder import MixtureHead, Shape, make_net
+from kinetix.solvers.nets.decoder import Shape, make_net
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
+from kinetix.solvers.nets.spline_head import SplineHead
 from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
 
@@ -127,9 +128,9 @@ def test_marginals_moments_and_dependent_species():
     assert (pmf * np.arange(len(pmf))).sum() == pytest.approx(mean[2], abs=1e-5)
 
 
-def test_many_values_get_a_mixture_that_is_still_normalised():
+def test_many_values_get_splines_that_are_still_normalised():
     net = net_of("film", StateSpace.box([1, 700]))
-    assert isinstance(net.heads[1], MixtureHead)
+    assert isinstance(net.heads[1], SplineHead)
     np.testing.assert_allclose(net.tables(contexts(2)).sum(dim=(1, 2)).numpy(), 1.0, atol=1e-5)
 
 

@@ -74,13 +74,22 @@ def test_a_species_follows_its_conservation_law():
         ({"birth": 3.0}, "or a prior"),
         ({"birth": Prior(0, np.inf)}, "unbounded support"),
         ({"X": (0.5, 2)}, "whole numbers"),
-        ({}, "varies nothing"),
-        ({"birth": Prior(1.0, 1.0)}, "varies nothing"),
     ],
 )
 def test_impossible_boxes_are_refused(box, message):
     with pytest.raises(SettingError, match=message):
         Box.of(birth_death(), box, (0, 10))
+
+
+@pytest.mark.parametrize("box", [{}, {"birth": Prior(1.0, 1.0)}])
+def test_the_time_alone_may_vary(box):
+    """As in the paper's larger systems; one time and nothing else is refused. Mutant: prompts lose the rate vectors."""
+    found = Box.of(birth_death(), box, (0, 10))
+    thetas, starts = found.at(found.sobol(4))
+    assert found.encoding.encode(thetas[:, None], starts[:, None], np.arange(1.0, 4)).shape[:2] == (4, 3)
+    assert found.corners().shape == (1, 0)
+    with pytest.raises(SettingError, match="not even the time"):
+        Box.of(birth_death(), box, (10, 10))
 
 
 def test_starts_off_the_conservation_laws_are_refused():
