@@ -21,7 +21,7 @@ from .box import Box
 from .in_turn import InTurn
 from .path_lessons import PathLessons
 from .path_teacher import Subjects
-from .teachers import Course, ExactLessons, Lessons, Plan
+from .teachers import SMALL, Course, ExactLessons, Lessons, Plan
 from .training import Teacher
 
 Array = NDArray[np.float64]
@@ -84,7 +84,7 @@ def _window_if_cheap(model: CompiledModel, box: Box, root: int, seconds: float |
         found = FSP(threads=1).estimate(Problem(model, np.array([box.encoding.times[1]]), theta, PointMass(start)))
         if found.refusal or found.listed:
             return None
-        dear.append(found.seconds * max(space.size / max(found.states, 1), 1.0))
+        dear.append(found.seconds * (max(space.size / max(found.states, 1), 1.0) if space.size <= SMALL else 1.0))
     if np.mean(dear) > max(CHEAP, 0.0 if seconds is None else TEACHING * seconds / ENOUGH):
         return None
     try:
