@@ -31,6 +31,9 @@ VECTORS, TIMES = 64, 24
 FEWEST, MOST = 4, 1024
 """Trajectories of a rate vector."""
 
+CHUNKS = 40
+"""Chunks that a budget in seconds should have time for, in the share of lessons."""
+
 STEPS, ROW = 2500, 2e-5
 """Steps that a training in seconds should have, and seconds that a prefix costs in one."""
 
@@ -53,7 +56,7 @@ class PathLessons(Lessons):
     """
 
     def __init__(self, course: Course, plan: Plan) -> None:
-        super().__init__(course, replace(plan, chunk=VECTORS, times=TIMES, every=TIMES, first=4 * VECTORS))
+        super().__init__(course, replace(plan, chunk=VECTORS, times=TIMES, first=4 * VECTORS))
         self._blocks: dict[int, list[PrefixTree]] = {}
         timed = 0.0 if course.seconds is None else (1 - course.share) * course.seconds / STEPS / ROW
         self._rows = float(np.clip(timed, *ROWS)) if timed else float(UNTIMED)
@@ -61,13 +64,25 @@ class PathLessons(Lessons):
 
     def _fit(self) -> None:
         """Set the trajectories of a rate vector and the chunks of the stock by a chunk that is not used."""
-        began, n, blocks = time.process_time(), FEWEST, self.blocks(UNUSED, FEWEST)
-        while n < MOST and _rows(blocks) < 0.7 * self._rows:
-            n = int(np.clip(n * min(self._rows / _rows(blocks), 8.0), n + 1, MOST))
-            blocks = self.blocks(UNUSED, n)
-        self._paths, self._work = n, _rows(blocks)
+        n, most = FEWEST, MOST
+        blocks, took = self._timed(n)
+        while n < most and _rows(blocks) < 0.7 * self._rows:
+            n = int(np.clip(n * min(self._rows / _rows(blocks), 8.0), n + 1, most))
+            blocks, took = self._timed(n)
+            if self.course.seconds is not None:  # many rate vectors matter more than many trajectories of each
+                allowed = self.course.share * self.course.seconds / CHUNKS
+                most = min(most, max(FEWEST, int(n * allowed / max(took, 1e-9))))
+        self._paths, self._work = min(n, most), _rows(blocks)
+        self.plan = replace(self.plan, every=len(blocks))  # each block is seen once, as far as time allows
         self._slots = int(np.clip(STOCK / sum(block.nbytes for block in blocks), 4, 4096))
-        self.seconds += time.process_time() - began
+
+    def _timed(self, n: int) -> tuple[list[PrefixTree], float]:
+        """The chunk that is not used, and the CPU seconds that it took."""
+        began = time.process_time()
+        blocks = self.blocks(UNUSED, n)
+        took = time.process_time() - began
+        self.seconds += took
+        return blocks, took
 
     @property
     def slots(self) -> int:

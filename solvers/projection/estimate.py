@@ -11,7 +11,7 @@ from kinetix.errors import TruncationError
 
 from .expansion import predicted as expected
 from .grid import grid_of
-from .integration import FIRST, LEAST
+from .integration import FIRST
 from .projector import Projector
 from .roaming import Roaming
 
@@ -23,6 +23,9 @@ SECOND = 2.5e-10
 
 STEPS = 200_000
 """Events of each pilot: as a rule to the end, since counts may grow late."""
+
+STRETCH = 334
+"""Products of uniformisation that a law from a sharp start usually takes before expansions hold."""
 
 CORNER = 4_000_000
 """Windows up to this size have all their propensities looked at; larger ones those of the last state."""
@@ -115,13 +118,14 @@ def _grown(trials: list[tuple[float, Roaming]], leak: float, which: int) -> floa
 
 
 def _products(tau: float, leak: float) -> int:
-    """Products that go rate * time = `tau`, by expansions of middling length where they pay.
+    """Products that go rate * time = `tau`: by uniformisation from a sharp start, then by expansions.
 
     Where a window is stiff, the run finds a cheaper way (see `stiff`).
     """
     straight = tau + 8.0 * math.sqrt(tau) + 20
     goal = min(max(tau, 1.0), FIRST)
-    return int(min(straight, expected(goal, 1e-4 * leak) * max(tau, 1.0) / goal) if tau > LEAST else straight)
+    expanded = STRETCH + expected(goal, 1e-4 * leak) * max(tau, 1.0) / goal
+    return int(min(straight, expanded))
 
 
 def _refusal(projector: Projector, states: int, additions: float, what: str) -> str | None:
