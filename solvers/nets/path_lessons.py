@@ -31,7 +31,7 @@ VECTORS, TIMES = 64, 24
 FEWEST, MOST = 4, 1024
 """Trajectories of a rate vector."""
 
-CHUNKS = 40
+CHUNKS = 20
 """Chunks that a budget in seconds should have time for, in the share of lessons."""
 
 STEPS, ROW = 2500, 2e-5
