@@ -68,7 +68,8 @@ def exact_table(records: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
                 f"| {value['floor']:.4f} | {tails} | {ends} |"
             )
     print(
-        "\nTails: the 95 % point of |Δ log₁₀ P| over states with P >= 1e-6. An exact law is one of fsp to 1e-9, the\nbreak-even that of laws asked one by one; in batches a net is far cheaper.\n"
+        "\nTails: the 95 % point of |Δ log₁₀ P| over states with P >= 1e-6. An exact law is one of fsp to 1e-9, the\n"
+        "break-even that of laws asked one by one; in batches a net is far cheaper.\n"
     )
     return missed
 
