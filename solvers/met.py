@@ -50,7 +50,7 @@ class MET:
     targets), "trajectories", "van" (as published: a set of `vans` is trained in 40 % of the budget, then
     rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy), several joined
     by "+", which take turns, or "auto" (fsp where laws are few and cheap enough, else trajectories);
-    `contexts` rate vectors in the teacher's pool, `batch` laws a step,
+    `contexts` rate vectors in the pool of exact laws, `batch` of these (or VANs) a step,
     `rate` the peak learning rate, `optimiser` "adamw", "orthogonal" (steps of `nets.descent` for hidden
     matrices) or "auto" (orthogonal where a step weighs enough to pay for them), `caps` species -> largest
     count of the window (default: found), `held_out` contexts of the certificate, `device` "auto", "cpu",

@@ -16,7 +16,10 @@ from .training import Teacher
 
 @dataclass(frozen=True, eq=False)
 class InTurn:
-    """A `training.Teacher` made of others; each has an equal part of the steps and of the time for lessons."""
+    """A `training.Teacher` made of others; each has an equal part of the steps.
+
+    The time for lessons is shared alike, but for a set of VANs, which is trained in its own share first.
+    """
 
     teachers: Sequence[Teacher]
 

@@ -65,7 +65,8 @@ class Plan:
     """How many lessons: a pool of `contexts` rate vectors, each at `times` times, the oldest replaced.
 
     `first` vectors come before the first step, then `chunk` more every `every` steps. A step weighs
-    `batch` laws by `rows` prefixes (or paths) each. A set of `vans` teaches by the `signal` instead.
+    `batch` laws by `rows` prefixes each. Trajectories fit their numbers to the model instead (`path_lessons`),
+    and a set of `vans` teaches by the `signal`.
     """
 
     contexts: int = 8192

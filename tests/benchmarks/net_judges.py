@@ -38,16 +38,17 @@ def distance(p: np.ndarray, q: np.ndarray) -> float:
     return hellinger(np.pad(p, (0, size - len(p))), np.pad(q, (0, size - len(q))))
 
 
+def at(network: kx.ReactionNetwork, context: Context) -> kx.ReactionNetwork:
+    """The network with the rates and the start of a context."""
+    return network.replace(
+        parameters=dict(zip(network.theta_names, context.theta.tolist(), strict=True)),
+        initial=dict(zip(network.species_names, context.start.tolist(), strict=True)),
+    )
+
+
 def moments_by_ode(network: kx.ReactionNetwork, context: Context) -> np.ndarray:
     """The exact means of a linear network: [S]."""
-    problem = Problem.of(
-        network.replace(
-            parameters=dict(zip(network.theta_names, context.theta.tolist(), strict=True)),
-            initial=dict(zip(network.species_names, context.start.tolist(), strict=True)),
-        ),
-        [context.time],
-    )
-    return np.asarray(kx.MeanField().solve(problem).mean())[0]
+    return np.asarray(kx.solve(at(network, context), [context.time], solver="mean-field").mean())[0]
 
 
 def poisson_laws(network: kx.ReactionNetwork, context: Context) -> list[np.ndarray]:
@@ -88,10 +89,7 @@ def against_paths(trained: TrainedMET, context: Context, seed: int, paths: np.nd
 def likelihoods(trained: TrainedMET, context: Context, paths: np.ndarray) -> dict[str, float]:
     """Mean log-likelihood of held-out trajectories over the product of marginals and the linear noise approximation."""
     some, rest = paths[:LIKELIHOOD].astype(np.int64), paths[LIKELIHOOD:]
-    network = trained.network.replace(
-        parameters=dict(zip(trained.network.theta_names, context.theta.tolist(), strict=True)),
-        initial=dict(zip(trained.network.species_names, context.start.tolist(), strict=True)),
-    )
+    network = at(trained.network, context)
     own = trained.solve(Problem.of(network, [context.time]), rng=np.random.default_rng(0)).laws[0].log_prob(some)
     product = np.zeros(len(some))
     for s in trained.net.layout.species:
@@ -106,7 +104,7 @@ def likelihoods(trained: TrainedMET, context: Context, paths: np.ndarray) -> dic
 def lna_log_density(trained: TrainedMET, network: kx.ReactionNetwork, time: float, counts: np.ndarray) -> np.ndarray:
     """The log-density of the Gaussian law of the linear noise approximation, over the net's free species."""
     free = list(trained.net.layout.species)
-    solution = kx.LinearNoise().solve(Problem.of(network, [time]))
+    solution = kx.solve(network, [time], solver="linear-noise")
     mean, covariance = np.asarray(solution.mean())[0][free], np.asarray(solution.covariance())[0][np.ix_(free, free)]
     covariance = covariance + np.diag(np.full(len(free), 1.0 / 12))  # of the cell of width 1 that a count stands for
     gap = counts[:, free] - mean

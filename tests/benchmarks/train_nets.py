@@ -67,7 +67,7 @@ def exact(net: Any) -> dict[str, Any]:
     return {k: found[k] for k in keys if k in found}
 
 
-def linear(net: Any, name: str, *, with_paths: bool) -> dict[str, Any]:
+def linear(net: Any, *, with_paths: bool) -> dict[str, Any]:
     """Means against the linear rate equations, marginals against Poisson laws or a million trajectories."""
     errors, marginals, pairs, gains = [], [], [], []
     for k, context in enumerate(held_out(net.domain, CONTEXTS)):
@@ -112,8 +112,8 @@ def run(name: str, seed: int) -> dict[str, Any]:
     )
     judged = {
         "exact": lambda: exact(net),
-        "poisson": lambda: linear(net, row.box, with_paths=False),
-        "linear": lambda: linear(net, row.box, with_paths=True),
+        "poisson": lambda: linear(net, with_paths=False),
+        "linear": lambda: linear(net, with_paths=True),
         "paths": lambda: paths(net),
     }[row.judge]()
     trained = net.certificate["training"]

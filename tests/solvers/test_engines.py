@@ -322,6 +322,14 @@ def test_bits_do_not_depend_on_the_width_of_the_lanes():
     assert (results[0] == results[2]).all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1030))
+def test_bits_of_random_networks_do_not_depend_on_the_width(seed):
+    model = compile_network(exact.random_network(seed, 3, 6))
+    first, *others = (drawn(lanes.lane_kernel(model, width), model, 0.7, 150) for width in (16, 64, 128))
+    assert all((first == other).all() for other in others)
+
+
 # ends ------------------------------------------------------------------------------------------
 
 
