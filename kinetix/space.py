@@ -67,7 +67,9 @@ class StateSpace:
 
     @cached_property
     def strides(self) -> Counts:
-        """Flat distance of one step in each free species: [F]."""
+        """Flat distance of one step in each free species: [F]. OverflowError where positions have no 64 bits."""
+        if self.size > np.iinfo(np.int64).max:
+            raise OverflowError(f"a window of {self.size:.3g} states has no flat positions")
         strides = np.ones(len(self.shape), dtype=np.int64)
         for axis in range(len(self.shape) - 2, -1, -1):
             strides[axis] = strides[axis + 1] * self.shape[axis + 1]
@@ -93,17 +95,21 @@ class StateSpace:
     def index(self, counts: ArrayLike) -> Counts:
         """The flat position of each state, or -1 outside the window: [..., S] -> [...]."""
         x = np.asarray(counts, dtype=np.int64)
+        inside = self.contains(x)
         if not self.free:
-            inside = (x == self.offset).all(axis=-1)
             return np.where(inside, 0, -1)
         local = x[..., list(self.free)] - np.array(self.lower, dtype=np.int64)
-        inside = ((local >= 0) & (local < np.array(self.shape, dtype=np.int64))).all(axis=-1)
-        inside &= (x[..., list(self.free)] @ self.basis.T + self.offset == x).all(axis=-1) & (x >= 0).all(axis=-1)
         return np.where(inside, local @ self.strides, -1)
 
     def contains(self, counts: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each state lies in the window: [..., S] -> [...]."""
-        return np.asarray(self.index(counts) >= 0)
+        """Whether each state lies in the window, of whatever size: [..., S] -> [...]."""
+        x = np.asarray(counts, dtype=np.int64)
+        if not self.free:
+            return np.asarray((x == self.offset).all(axis=-1))
+        local = x[..., list(self.free)] - np.array(self.lower, dtype=np.int64)
+        inside = ((local >= 0) & (local < np.array(self.shape, dtype=np.int64))).all(axis=-1)
+        inside &= (x[..., list(self.free)] @ self.basis.T + self.offset == x).all(axis=-1) & (x >= 0).all(axis=-1)
+        return np.asarray(inside)
 
     def step(self, change: ArrayLike) -> int:
         """The flat distance that a net change of the counts [S] moves a state."""
