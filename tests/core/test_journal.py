@@ -1,0 +1,130 @@
+"""Folders of entries: what was written comes back to the bit; damage, strangers and second writers are refused."""
+
+import multiprocessing
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from kinetix.errors import CheckpointError, LockedError
+from kinetix.journal import Journal, SaveError, asked_in, sealed, unsealed
+
+QUESTION = {"model": "abc", "seed": 3, "scale": np.float64(0.1)}
+
+
+def arrays(k):
+    rng = np.random.default_rng(k)
+    return {"u": rng.normal(size=(2, 3)), "n": np.arange(k), "flag": np.array([True, False]), "key": np.uint32([k])}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Journal(tmp_path / "run", QUESTION) as journal:
+        for k in range(4):
+            journal.write(k, {"k": k}, arrays(k))
+    return tmp_path / "run"
+
+
+def test_entries_come_back_to_the_bit(folder):
+    with Journal(folder, QUESTION, resume=True) as journal:
+        for k, (content, found) in enumerate(journal.unbroken()):
+            assert content == {"k": k}
+            assert all(np.array_equal(found[name], a) and found[name].dtype == a.dtype for name, a in arrays(k).items())
+        assert (len(journal.whole()), journal.notes) == (4, [])
+    assert asked_in(folder)["seed"] == 3
+
+
+def test_every_flipped_bit_is_found():
+    """All bits of a small entry. Mutant seen to fail: a digest of the arrays alone."""
+    data = sealed({"k": 1}, {"u": np.arange(3.0)})
+    assert np.array_equal(unsealed(data, "x")[1]["u"], np.arange(3.0))
+    for i in range(len(data)):
+        for bit in range(8):
+            broken = data[:i] + bytes([data[i] ^ 1 << bit]) + data[i + 1 :]
+            with pytest.raises(CheckpointError):
+                unsealed(broken, "x")
+    for i in range(0, len(data), 7):
+        with pytest.raises(CheckpointError):
+            unsealed(data[:i], "x")
+
+
+def test_a_damaged_last_entry_falls_back_by_one_and_says_so(folder):
+    path = folder / "entry-000000003"
+    path.write_bytes(path.read_bytes()[:-1])
+    with Journal(folder, QUESTION, resume=True) as journal:
+        assert len(journal.unbroken()) == 3
+        assert "falling back to the entry before it" in journal.notes[0]
+        assert journal.numbers() == [0, 1, 2]
+
+
+def test_entries_behind_a_damaged_one_are_made_again(folder):
+    (folder / "entry-000000001").write_bytes(b"nonsense")
+    with Journal(folder, QUESTION, resume=True) as journal:
+        assert sorted(journal.whole()) == [0, 2, 3]
+        assert len(journal.unbroken()) == 1
+        assert journal.numbers() == [0]
+
+
+def test_another_question_an_earlier_run_and_a_strangers_folder_are_refused(folder, tmp_path):
+    with (
+        pytest.raises(CheckpointError, match=r"another seed: 3 instead of 4"),
+        Journal(folder, {**QUESTION, "seed": 4}, resume=True),
+    ):
+        pass
+    with pytest.raises(CheckpointError, match="earlier run"), Journal(folder, QUESTION):
+        pass
+    (folder / "question").unlink()
+    with pytest.raises(CheckpointError, match="no question"), Journal(folder, QUESTION, resume=True):
+        pass
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SaveError), Journal(tmp_path / "file", QUESTION):
+        pass
+
+
+def _hold(folder, ready, done):
+    with Journal(folder, QUESTION, resume=True):
+        ready.set()
+        done.wait(20)
+
+
+def test_two_writers_on_one_folder_the_second_is_refused(folder):
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(folder, ready, done))
+    other.start()
+    try:
+        assert ready.wait(20)
+        with pytest.raises(LockedError), Journal(folder, QUESTION, resume=True):
+            pass
+    finally:
+        done.set()
+        other.join()
+    with Journal(folder, QUESTION, resume=True):
+        pass
+
+
+def test_leftovers_of_a_killed_writer_are_swept_and_a_failed_write_keeps_what_was_there(folder, monkeypatch):
+    """Mutant seen to fail: writing in place."""
+    (folder / ".entry-000000004.abc.partial").write_bytes(b"half")
+    with Journal(folder, QUESTION, resume=True) as journal:
+        assert not list(folder.glob(".*"))
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(SaveError, match=r"cannot write \d+ bytes: No space left"):
+            journal.write(3, {"k": 99})
+        monkeypatch.undo()
+        assert journal.read(3)[0] == {"k": 3}
+    assert stat.S_IMODE((folder / "entry-000000003").stat().st_mode) == 0o644
+
+
+def test_numbers_that_json_cannot_hold_and_objects_are_not_written(folder):
+    with Journal(folder, QUESTION, resume=True) as journal:
+        with pytest.raises(ValueError, match="JSON"):
+            journal.write(4, {"x": float("nan")})
+        with pytest.raises(TypeError, match="of type"):
+            journal.write(4, {}, {"x": np.array([object()])})
+        assert journal.numbers() == [0, 1, 2, 3]
