@@ -119,6 +119,7 @@ def _header(posterior: Posterior) -> dict[str, Any]:
         "prior": to_table(posterior.prior),
         "network": network_to_json(posterior.network),
         "species": list(posterior.data.species),
+        "sums": {name: list(parts) for name, parts in posterior.data.sums.items()},
         "source": posterior.data.source,
         "notes": list(posterior.data.notes),
         "digest of the cells": posterior.data.digest,
@@ -164,7 +165,8 @@ def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
     species = tuple(header["species"])
     ends = np.cumsum(arrays["rows"])[:-1]
     rows = zip(np.split(arrays["states"], ends), np.split(arrays["repeats"], ends), strict=True)
-    data = Observations(species, arrays["times"], tuple(rows), header["source"], tuple(header["notes"]))
+    sums = {name: tuple(parts) for name, parts in header.get("sums", {}).items()}
+    data = Observations(species, arrays["times"], tuple(rows), header["source"], tuple(header["notes"]), sums)
     check = None
     if header["predictive"] is not None:
         replicates, draws = map(int, header["predictive"])

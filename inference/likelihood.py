@@ -19,7 +19,9 @@ from kinetix.errors import DataError, RunError, SettingError
 from kinetix.network import require_known
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver, Solver
+from kinetix.space import StateSpace
 
+from .observables import Limits, Observables, Splits
 from .observations import Observations
 
 Array = NDArray[np.float64]
@@ -56,15 +58,17 @@ class Likelihood:
     names: tuple[str, ...]
     seed: int = 0
     _box: Mapping[str, tuple[float, float]] = field(init=False, repr=False)
+    _observables: Observables = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         network = self.problem.model.network
         require_known(self.names, network.theta_names, "parameter")
-        self.data.require_species(network)
+        object.__setattr__(self, "_observables", Observables.of(self.data, network))
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "_box", dict(getattr(self.solver, "box", {})))
         self._refuse_times()
         self._refuse_impossible_starts()
+        _ = self._splits  # sums that no state shows, or that are too many, are refused here
 
     # the function --------------------------------------------------------------------------------
 
@@ -178,8 +182,11 @@ class Likelihood:
         return [self.problem.model.network.theta_names.index(n) for n in self.names]
 
     @cached_property
-    def _axes(self) -> list[int]:
-        return [self.problem.model.network.species_names.index(s) for s in self.data.species]
+    def _splits(self) -> list[Splits]:
+        """What the solver is asked about for the rows of every time."""
+        window = getattr(self.solver, "window", None)
+        limits = Limits.of(window, self._observables.axes) if isinstance(window, StateSpace) else None
+        return [self._observables.splits(counts, limits) for counts, _ in self.data.rows]
 
     @cached_property
     def _later(self) -> Array:
@@ -188,22 +195,26 @@ class Likelihood:
         return times[times > 0]
 
     def _log_start(self, counts: Counts) -> Array:
-        return self.problem.initial.marginal(self._axes).log_prob(counts)
+        return self._observables.law(self.problem.initial).log_prob(counts)
 
     def _solved(self, thetas: Array) -> Sequence[Array]:
         """Log-probabilities of the rows after time 0, from the solver: [B, P] -> one [B, U_k] a time."""
         if len(self._later) == 0:
             return []
-        counts = [c for t, (c, _) in zip(self.data.times, self.data.rows, strict=True) if t > 0]
+        splits = [s for t, s in zip(self.data.times, self._splits, strict=True) if t > 0]
         problem = replace(self.problem, times=self._later)
-        if isinstance(self.solver, BatchSolver):
-            rng = np.random.default_rng(self.seed)
-            return self.solver.log_prob_batch(problem, thetas, counts, self._axes, rng=rng)
-        laws = [
-            self.solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(self.seed)).laws
-            for theta in thetas
-        ]
-        return [np.stack([law[k].marginal(self._axes).log_prob(c) for law in laws]) for k, c in enumerate(counts)]
+        found = asked(self.solver, problem, thetas, [s.states for s in splits], self._observables.axes, self.seed)
+        return [s.gather(log_p) for s, log_p in zip(splits, found, strict=True)]
+
+
+def asked(
+    solver: Solver, problem: Problem, thetas: Array, rows: Sequence[Counts], axes: Sequence[int], seed: int
+) -> list[Array]:
+    """Log-probabilities of `rows[k]` [V_k, A] of the species at `axes` from any solver: one [B, V_k] a time."""
+    if isinstance(solver, BatchSolver):
+        return solver.log_prob_batch(problem, thetas, rows, list(axes), rng=np.random.default_rng(seed))
+    laws = [solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(seed)).laws for theta in thetas]
+    return [np.stack([law[k].marginal(axes).log_prob(c) for law in laws]) for k, c in enumerate(rows)]
 
 
 def _require_within(name: str, prior: Bounded, low: float, high: float) -> None:

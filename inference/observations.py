@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from kinetix.errors import DataError
 from kinetix.network import ReactionNetwork
 
-from .cell_table import Columns, read_table
+from .cell_table import read_table
+from .column_map import Columns, added
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -26,7 +27,8 @@ Counts = NDArray[np.int64]
 class Observations:
     """Snapshots of independent cells: every cell is seen once, at one time.
 
-    `species` (D names) are what was counted. `times` [T] are distinct and increasing (inf for the
+    `species` (D names) are what was counted: species of the model, and sums of several, which `sums` has by
+    name ("total" -> ("nuclear", "cytoplasmic")). `times` [T] are distinct and increasing (inf for the
     stationary law), and `rows[k]` holds the distinct rows of counts [U, D] at `times[k]` with how
     many cells showed each [U]. `source` is the file; `notes` what was done to read it.
     """
@@ -36,6 +38,7 @@ class Observations:
     rows: tuple[tuple[Counts, Counts], ...]
     source: str | None = None
     notes: tuple[str, ...] = ()
+    sums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def read_csv(
@@ -54,17 +57,27 @@ class Observations:
         others are species by their own names. A list names the columns in order. With
         `header=False` there are no names in the file: give a list, or positions as {0: "M"}.
 
+        A column that counts several species together is mapped to all of them: {"total": ("nuclear",
+        "cytoplasmic")}, or "nuclear+cytoplasmic". Columns that count parts of one species are added by a key of
+        several: {("RNA_nuc", "RNA_cyto"): "M"}, or "RNA_nuc+RNA_cyto". Both together are possible.
+
         Fields are separated by comma, semicolon or tab, in UTF-8 or (by its byte-order mark) UTF-16.
         Anything that is not a count is a DataError that names row and column; rows are numbered as a
         spreadsheet does, the header being row 1.
         """
         table = read_table(Path(path), time=time, columns=columns, header=header)
-        return cls._of(table.species, table.times, table.counts, str(path), table.notes)
+        return cls._of(table.names, table.times, table.counts, str(path), table.notes, table.sums)
 
     @classmethod
-    def from_counts(cls, species: Sequence[str] | str, times: ArrayLike, counts: ArrayLike) -> Observations:
-        """Observations of n cells from arrays: `times` [n] or one number, `counts` [n, D] or [n]."""
-        names = (species,) if isinstance(species, str) else tuple(species)
+    def from_counts(
+        cls, species: Sequence[str] | str | Mapping[str, str | Sequence[str]], times: ArrayLike, counts: ArrayLike
+    ) -> Observations:
+        """Observations of n cells from arrays: `times` [n] or one number, `counts` [n, D] or [n].
+
+        `species` names the columns of `counts`; a mapping says what they count, as in
+        {"total": ("nuclear", "cytoplasmic"), "P": "P"}.
+        """
+        names, sums = _named(species)
         values = np.asarray(counts)
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or values.shape[1] != len(names) or len(set(names)) < len(names) or not names:
@@ -72,11 +85,17 @@ class Observations:
         at = np.broadcast_to(np.asarray(times, dtype=np.float64), (len(values),))
         if np.isnan(at).any() or (at < 0).any():
             raise DataError("times are numbers from 0 up, or inf", place="times")
-        return cls._of(names, at, _whole(values), None, ())
+        return cls._of(names, at, _whole(values), None, (), sums)
 
     @classmethod
     def _of(
-        cls, species: tuple[str, ...], times: Array, counts: Counts, source: str | None, notes: tuple[str, ...]
+        cls,
+        species: tuple[str, ...],
+        times: Array,
+        counts: Counts,
+        source: str | None,
+        notes: tuple[str, ...],
+        sums: Mapping[str, tuple[str, ...]],
     ) -> Observations:
         if len(counts) == 0:
             raise DataError("there are no cells", file=source)
@@ -85,7 +104,12 @@ class Observations:
         for k in range(len(distinct)):
             states, repeats = np.unique(counts[which == k], axis=0, return_counts=True)
             rows.append((states.astype(np.int64), repeats.astype(np.int64)))
-        return cls(species, distinct, tuple(rows), source, notes)
+        return cls(species, distinct, tuple(rows), source, notes, dict(sums))
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """The species of the model that each of `species` adds up: D of them, most of one species."""
+        return tuple(self.sums.get(name, (name,)) for name in self.species)
 
     @property
     def cells(self) -> int:
@@ -115,7 +139,8 @@ class Observations:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of species, times and counts; the order of the cells does not matter."""
-        digest = hashlib.sha256("\x1f".join(self.species).encode())
+        told = [f"{n}={'+'.join(self.sums[n])}" if n in self.sums else n for n in self.species]
+        digest = hashlib.sha256("\x1f".join(told).encode())
         for time, (states, repeats) in zip(self.times.tolist(), self.rows, strict=True):
             digest.update(f"{time.hex()} {states.shape}".encode())
             digest.update(states.astype("<i8").tobytes())
@@ -124,12 +149,14 @@ class Observations:
 
     def require_species(self, network: ReactionNetwork) -> None:
         """Refuse observed names that are not species of `network`: DataError with the nearest one."""
-        for name in self.species:
-            if name not in network.species_names:
-                near = get_close_matches(name, network.species_names, n=1)
+        for name, parts in zip(self.species, self.parts, strict=True):
+            for part in parts:
+                if part in network.species_names:
+                    continue
+                near = get_close_matches(part, network.species_names, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else f"it has {', '.join(network.species_names)}: "
                 raise DataError(
-                    f"{name!r} is not a species of {network.name!r}",
+                    f"{part!r} is not a species of {network.name!r}",
                     file=self.source,
                     place=f"column {name!r}",
                     mend=f"{hint}map the column with columns={{{name!r}: ...}}; None leaves it out",
@@ -139,6 +166,23 @@ class Observations:
         times = f"{len(self.times)} times" if len(self.times) > 1 else f"time {self.times[0]:g}"
         where = f", from {Path(self.source).name}" if self.source else ""
         return f"{self.cells:,} cells at {times}, species {', '.join(self.species)}{where}"
+
+
+def _named(
+    species: Sequence[str] | str | Mapping[str, str | Sequence[str]],
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The names of the columns and, of those that count several species, which."""
+    if isinstance(species, str):
+        return (species,), {}
+    if not isinstance(species, Mapping):
+        return tuple(species), {}
+    names, sums = [], {}
+    for title, target in species.items():
+        parts = added(target, f"species {title!r}")
+        names.append(parts[0] if len(parts) == 1 else str(title))
+        if len(parts) > 1:
+            sums[names[-1]] = parts
+    return tuple(names), sums
 
 
 def _whole(values: NDArray[Any]) -> Counts:

@@ -19,6 +19,7 @@ from kinetix.errors import SettingError
 from kinetix.problem import Problem
 from kinetix.solver import Solver
 
+from .observables import Observables
 from .priors import split_fixed
 
 if TYPE_CHECKING:
@@ -148,14 +149,14 @@ def _laws(posterior: Posterior, solver: Solver, draws: int, rng: np.random.Gener
     _, fixed = split_fixed(posterior.prior)
     later = data.times[data.times > 0]
     problem = Problem.of(network, later if len(later) else [1.0], parameters=fixed)
-    axes = [network.species_names.index(name) for name in data.species]
+    seen = Observables.of(data, network)
     places = [network.theta_names.index(name) for name in posterior.names]
-    start = [problem.initial.marginal(axes)] * int((data.times == 0).sum())
+    start = [seen.law(problem.initial)] * int((data.times == 0).sum())
     for values in posterior.resample(draws, rng=rng):
         theta = problem.theta.copy()
         theta[places] = values
         solved = solver.solve(replace(problem, theta=theta), rng=rng).laws if len(later) else ()
-        yield [*start, *(law.marginal(axes) for law in solved)]
+        yield [*start, *(seen.law(law) for law in solved)]
 
 
 def _compared(

@@ -34,7 +34,9 @@ def infer(
     exact: Annotated[str, typer.Option(help="What a net is checked against: auto (fsp), a solver, or none.")] = "auto",
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE=SPECIES", help="The species that a column counts, or none (repeatable)."),
+        typer.Option(
+            metavar="FILE=SPECIES", help="The species that a column counts (A+B: together), or none (repeatable)."
+        ),
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column with the times, or one time for all cells.")] = None,
     header: Annotated[bool, typer.Option("--header/--no-header", help="Whether the first line names columns.")] = True,

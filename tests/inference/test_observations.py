@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetix.errors import DataError, KinetixError, SettingError, UnsupportedFeature
+from kinetix.errors import DataError, KinetixError, SettingError
 from kinetix.inference.observations import Observations
 from kinetix.network import ReactionNetwork, Species
 
@@ -146,16 +146,63 @@ def test_one_time_beside_a_time_column_is_refused(tmp_path):
     assert read(tmp_path, "time,A\n1,2\n", time=3, columns={"time": None}).times.tolist() == [3.0]
 
 
-def test_columns_are_mapped_left_out_and_never_summed(tmp_path):
-    text = "time,nuc,cyto,note\n1,2,3,a\n"
-    assert shown(read(tmp_path, text, columns={"nuc": "M", "cyto": None, "note": None})) == {1.0: [((2,), 1)]}
+def test_columns_are_mapped_left_out_and_summed(tmp_path):
+    text = "time,nuc,cyto,note\n1,2,3,a\n1,4,1,b\n"
+    assert shown(read(tmp_path, text, columns={"nuc": "M", "cyto": None, "note": None})) == {
+        1.0: [((2,), 1), ((4,), 1)]
+    }
     assert read(tmp_path, text, columns=["time", "N", "C", None]).species == ("N", "C")
-    with pytest.raises(UnsupportedFeature, match="'N\\+C' is a sum of species"):
-        read(tmp_path, text, columns={"nuc": "N+C", "cyto": None, "note": None})
-    with pytest.raises(UnsupportedFeature, match="both stand for 'M'"):
-        read(tmp_path, text, columns={"nuc": "M", "cyto": "M", "note": None})
+    for target in ("N+C", ("N", "C"), ["N", "C"]):  # what one column counts together
+        data = read(tmp_path, text, columns={"nuc": target, "cyto": None, "note": None})
+        assert (data.species, data.sums, data.parts) == (("nuc",), {"nuc": ("N", "C")}, (("N", "C"),))
+    for key in ("nuc+cyto", ("nuc", "cyto")):  # columns that are added
+        data = read(tmp_path, text, columns={key: "M", "note": None})
+        assert (data.species, data.sums, shown(data)) == (("M",), {}, {1.0: [((5,), 2)]})
+    both = read(tmp_path, text, columns={("nuc", "cyto"): ("N", "C"), "note": None})
+    assert (both.species, both.sums) == (("nuc+cyto",), {"nuc+cyto": ("N", "C")})
+    bare = read(tmp_path, "1,2,3\n", header=False, columns={0: "time", (1, 2): ("A", "B")})
+    assert (bare.species, shown(bare)) == (("A+B",), {1.0: [((5,), 1)]})
     with pytest.raises(DataError, match=r"column 'note': 'a' is not a count; .* None"):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"nuc": "M", "cyto": "M"}, r"both stand for 'M'; to add columns, write columns=\{\('nuc', 'cyto'\): 'M'\}"),
+        ({"nuc": ()}, "column 'nuc': .* names no species"),
+        ({"nuc": "N+"}, "names no species"),
+        ({"nuc": ("N", "N")}, "'N' stands twice"),
+        ({"nuc": 3}, "3 names no species"),
+        ({"nuc": ("N", None)}, "names no species"),
+        ({(): "N"}, "an empty tuple names no column"),
+        ({("nuc", "nuc"): "N"}, "names a column twice"),
+        ({("nuc", "cito"): "N"}, "no column 'cito'; did you mean 'cyto'"),
+        ({("nuc", "cyto"): "N", "cyto": "C"}, "'cyto' is mapped twice"),
+        ({("nuc", "time"): "N"}, "'time'"),
+        ({("nuc", "hours"): "N"}, "no column 'hours'"),
+    ],
+)
+def test_malformed_mappings_are_refused_by_name(tmp_path, columns, words):
+    with pytest.raises(KinetixError, match=words):
+        read(tmp_path, "time,nuc,cyto\n1,2,3\n", columns=columns)
+
+
+def test_sums_of_arrays_and_their_names():
+    data = Observations.from_counts({"total": ("N", "C"), "x": "P"}, 1.0, [[3, 1]])
+    assert (data.species, data.parts) == (("total", "P"), (("N", "C"), ("P",)))
+    plain = Observations.from_counts(("total", "P"), 1.0, [[3, 1]])
+    assert data.digest != plain.digest
+    with pytest.raises(SettingError, match="names no species"):
+        Observations.from_counts({"total": ()}, 1.0, [3])
+    network = ReactionNetwork([Species("nuclear"), Species("cyto")], [], [])
+    with pytest.raises(DataError, match=r"column 'total': 'nucleus' is not a species of .*did you mean 'nuclear'"):
+        Observations.from_counts({"total": ("nucleus", "cyto")}, 1.0, [3]).require_species(network)
+
+
+def test_columns_that_add_up_beyond_64_bits_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"row 2, column 'b': the columns add up to more than 2\*\*63 - 1"):
+        read(tmp_path, f"time,a,b\n1,{2**63 - 1},1\n", columns={("a", "b"): "M"})
 
 
 def test_files_without_a_header(tmp_path):
