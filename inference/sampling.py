@@ -92,7 +92,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
         given,
         data,
         network,
-        likelihood=_told(likelihood),
+        likelihood=told(likelihood),
         diagnostics=found.rows(),
         gate=None if weighed is None else weighed.gate,
         weights=None if weighed is None or weighed.weights is None else weighed.weights.reshape(log_density.shape),
@@ -140,11 +140,11 @@ def _exact_stage(
         return None if estimate is None else Weighed({"certified": True, "corrected": False, "estimated": estimate})
     fit = log_density.ravel() - target.log_prior(flat)
 
-    def told(share: float) -> None:
+    def heard(share: float) -> None:
         if progress is not None:
             progress({"fraction": share, "exact weights": share})
 
-    found = weigh(judge, flat, fit, name=type(judge.solver).__name__, correct=aim, rng=rng, told=told)
+    found = weigh(judge, flat, fit, name=type(judge.solver).__name__, correct=aim, rng=rng, told=heard)
     return found if estimate is None else replace(found, gate={**found.gate, "estimated": estimate})
 
 
@@ -170,7 +170,7 @@ def _not_exact(likelihood: Likelihood, theta: Array) -> tuple[str | None, float 
     return (None, float(estimate)) if estimate <= ESTIMATED else (why, None)
 
 
-def _told(solver: Solver) -> dict[str, Any]:
+def told(solver: Solver) -> dict[str, Any]:
     """What an answer says about the solver behind its likelihood."""
     settings = getattr(solver, "settings", solver)
     told: dict[str, Any] = {"solver": type(solver).__name__}

@@ -2,6 +2,7 @@ from kinetix.app.advice import advise as advise
 from kinetix.app.passages import first_passage as first_passage
 from kinetix.app.scans import scan as scan
 from kinetix.app.scans import sensitivities as sensitivities
+from kinetix.app.trust import calibrate as calibrate
 from kinetix.app.verbs import compare as compare
 from kinetix.app.verbs import infer as infer
 from kinetix.app.verbs import load as load
@@ -70,6 +71,7 @@ __all__ = [
     "TruncationError",
     "UnsupportedFeature",
     "advise",
+    "calibrate",
     "compare",
     "compile_network",
     "first_passage",
