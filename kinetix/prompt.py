@@ -59,8 +59,13 @@ class PromptEncoding:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.low) & np.isfinite(self.high) & (self.low >= 0) & (self.low < self.high)).all():
             raise SettingError("the bounds of a box are finite, with 0 <= low < high", place="box")
-        if not 0 <= self.times[0] <= self.times[1] or not 0 < self.times[1] < math.inf:
-            raise SettingError(f"times {self.times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
+        finite = 0 <= self.times[0] <= self.times[1] and 0 < self.times[1] < math.inf
+        if not finite and self.times != (math.inf, math.inf):
+            raise SettingError(
+                f"times {self.times} are not an interval 0 <= t0 <= t1, t1 > 0",
+                place="times",
+                mend="for stationary laws alone give (inf, inf)",
+            )
 
     @cached_property
     def groups(self) -> tuple[tuple[int, int], ...]:
@@ -68,6 +73,11 @@ class PromptEncoding:
         sizes = [2] * len(self.parameters) + [3] * len(self.species) + [2 + len(_SHARES)]
         ends = np.cumsum(sizes)
         return tuple((int(e - n), int(e)) for e, n in zip(ends, sizes, strict=True))
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the one time is inf: the stationary law, where no feature tells a time from another."""
+        return math.isinf(self.times[1])
 
     @property
     def size(self) -> int:
@@ -93,7 +103,7 @@ class PromptEncoding:
             else:
                 result.append(2 * (value**0.5 - low**0.5) / (high**0.5 - low**0.5) - 1)
                 result.append(_scaled_log(value, low, high, 1.0, library))
-        share = times / self.times[1]
+        share = library.ones_like(times) if self.stationary else times / self.times[1]
         result.append(2 * share - 1)
         result.append(1 + 2 * library.log(share + _EARLIEST) / abs(math.log(_EARLIEST)))
         result.extend(2 * library.exp(-share / tau) - 1 for tau in _SHARES)

@@ -8,11 +8,11 @@ B. Munsky, M. Khammash, J. Chem. Phys. 124 (2006) 044104, doi:10.1063/1.2145882.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +38,15 @@ from .projection.picker import Picker
 from .projection.projector import Law, Projector
 from .projection.roaming import Roaming
 from .projection.sensitivity import derivatives
-from .projection.stationary import stationary, verified
-from .projection.weighing import listed_probabilities, stationary_maker, stationary_probabilities
+from .projection.stationary import Stationary, stationary, verified
+from .projection.weighing import listed_probabilities, stationary_laws, stationary_maker, stationary_probabilities
 
 if TYPE_CHECKING:
     from .projection.batched import Batched
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+T = TypeVar("T")
 
 _NEEDS = {Real: "give a number", Integral: "give a whole number >= 1"}
 
@@ -300,6 +301,21 @@ class FSP:
         projector = replace(self, leak=self.leak if leak is None else leak).projector(problem)
         caps = projector.adapted(np.asarray(thetas, dtype=np.float64), _nothing(problem), lambda law: law.caps)
         return projector.maker.space(np.max(caps, axis=0))
+
+    def stationary_laws(self, problem: Problem, thetas: Array, keep: Callable[[Stationary], T]) -> list[T]:
+        """`keep` of the laws after infinite time under every parameter vector [B, P], each on its own window."""
+        require(problem.model.network, "fsp")
+        self._require_compiled("stationary laws")
+        return stationary_laws(
+            problem,
+            np.asarray(thetas, dtype=np.float64),
+            keep,
+            least=_nothing(problem),
+            leak=self.leak,
+            max_states=self.max_states,
+            fixed=self._fixed(problem.model.network),
+            threads=self.threads,
+        )
 
     def tables(self, problem: Problem, thetas: Array, space: StateSpace) -> tuple[Array, Array]:
         """The laws on one fixed window: [B, P] -> p [B, T, N] and the probability lost by the last time [B]."""

@@ -45,6 +45,7 @@ class Asked:
     def of(cls, net: Autoregressive, domain: Box, problem: Problem) -> Asked:
         """A problem about this network with its frozen values; starts of a random law outside the box are refused."""
         require_same(domain.network, problem.model)
+        domain.require_known_times(problem.times)
         if isinstance(problem.initial, PointMass):
             result = cls(net, domain, np.asarray(problem.initial.counts, dtype=np.int64)[None], np.ones(1))
         else:

@@ -169,6 +169,19 @@ class Box:
         low = max(t0, t1 / 200)
         return np.unique(np.concatenate([even, low * (t1 / low) ** rng.random(number // 2)]))
 
+    @property
+    def told_times(self) -> list[float | str]:
+        """The interval of times as JSON can keep it, with "inf" in words."""
+        return [t if np.isfinite(t) else "inf" for t in self.encoding.times]
+
+    def require_known_times(self, times: ArrayLike) -> None:
+        """Refuse the stationary law of a net over finite times, and finite times of a net of stationary laws."""
+        wrong = [t for t in np.ravel(times).tolist() if t > 0 and np.isinf(t) != self.encoding.stationary]
+        if wrong:
+            known = "the stationary law (time inf) alone" if self.encoding.stationary else "finite times alone"
+            mend = "train over times=(0, ...)" if self.encoding.stationary else "train with times=(inf, inf)"
+            raise SettingError(f"time {wrong[0]:g} was asked of a net that knows {known}", place="times", mend=mend)
+
     def require_inside(self, thetas: ArrayLike, starts: ArrayLike, times: ArrayLike) -> None:
         """Refuse problems outside, naming the first quantity that is."""
         if reason := self.outside(thetas, starts, times):

@@ -56,6 +56,8 @@ def held_out(box: Box, number: int, seed: int = SEED) -> list[Context]:
     rng = np.random.default_rng(seed)
     thetas, starts = box.at(rng.random((number, box.dimension)))
     t0, t1 = box.encoding.times
+    if t0 == t1:
+        return [Context(*row, t1) for row in zip(thetas, starts, strict=True)]
     low = max(t0, t1 / 200)
     even, logarithmic = t0 + (t1 - t0) * rng.random(number), low * (t1 / low) ** rng.random(number)
     times = np.where(np.arange(number) % 2 == 0, np.maximum(even, 1e-6 * t1), logarithmic)
@@ -70,7 +72,7 @@ def certify(
     result: dict[str, Any] = {
         "teacher": teacher,
         "box": {name: list(bounds) for name, bounds in box.bounds.items()},
-        "times": list(box.encoding.times),
+        "times": box.told_times,
         "training": _training(record),
         "contexts": number,
     }

@@ -91,6 +91,8 @@ class Chained:
             raise SettingError(f"step is {self.step!r}", place="chained", mend="use a time > 0")
         domain = self.net.domain
         model = compile_network(domain.network)
+        if domain.encoding.stationary:
+            raise UnsupportedFeature("a net of stationary laws knows no steps in time", place="chained")
         if domain.network.depends_on_time or domain.network.events:
             raise UnsupportedFeature("laws with the explicit time do not chain: a step is not like another")
         moves = np.nonzero((model.change != 0).any(axis=0))[0]

@@ -57,6 +57,11 @@ def choose(
     """
     require_known(caps or {}, model.network.species_names, "species")
     names = teacher.split("+")
+    if box.encoding.stationary:
+        if teacher not in {"auto", "fsp"}:
+            reason = f"the teacher {teacher!r} knows no stationary laws"
+            raise SettingError(reason, place="met", mend='use teacher "fsp", or train over a late finite time')
+        names = ["fsp"]
     window: StateSpace | None = None
     if "fsp" in names:
         window = _exact_window(model, box)
@@ -125,12 +130,15 @@ def _exact_window(model: CompiledModel, box: Box) -> StateSpace:
     """The union of the FSP windows over the box, a tenth wider."""
     thetas, starts = box.at(_points(box))
     t0, t1 = box.encoding.times
-    times = np.unique(np.maximum([t1 / 200, t1 / 20, t1 / 5, t1 / 2, t1], t0))
-    spaces = []
+    fsp, times = FSP(leak=LEAK, threads=1), np.unique(np.maximum([t1 / 200, t1 / 20, t1 / 5, t1 / 2, t1], t0))
+    spaces: list[StateSpace] = []
     for start in np.unique(starts, axis=0):
         same = (starts == start).all(axis=1)
         problem = Problem(model, times, thetas[same][0], PointMass(start))
-        spaces.append(FSP(threads=1).window(problem, thetas[same], leak=LEAK))
+        if box.encoding.stationary:
+            spaces += fsp.stationary_laws(problem, thetas[same], lambda law: law.space)
+        else:
+            spaces.append(fsp.window(problem, thetas[same]))
     lower = np.min([s.lower for s in spaces], axis=0)
     upper = np.max([s.upper for s in spaces], axis=0)
     wider = np.where(upper >= 3, np.ceil(1.1 * upper), upper).astype(np.int64)  # gene copies stay as they are

@@ -11,7 +11,7 @@ Y. Liu, J. Wang, PNAS 121 (2024) e2317422121, doi:10.1073/pnas.2317422121.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -36,11 +36,23 @@ CLIP = 20.0
 SHORT = 4
 """Most species that are drawn by passes over distinct prefixes."""
 
+WORK, LEAST_LAWS, LEAST_DRAWS = 32_768, 16, 32
+"""Counts that a step draws and weighs in all; where the species are many, fewer laws and draws, to these."""
+
+ALONE = 64
+"""Width of a VAN that teaches alone."""
+
 
 def policy_gradient(log_p: Tensor, log_target: Tensor) -> Tensor:
-    """Surrogate whose gradient is that of KL(p || target), from draws of p: [B, n] -> scalar."""
-    gap = (log_p - log_target).detach().clamp(-CLIP, CLIP)
-    return ((gap - gap.mean(dim=-1, keepdim=True)) * log_p).mean()
+    """Surrogate whose gradient is that of KL(p || target), from draws of p: two of [B, n, D] -> scalar.
+
+    Log-probabilities of each position's value. A value's score is multiplied by the reward of its own and
+    of the later positions only: those before it do not depend on it, and would add noise alone. The
+    baseline is the mean over the draws.
+    """
+    gap = (log_p - log_target).detach()
+    to_go = gap.flip(-1).cumsum(dim=-1).flip(-1).clamp(-CLIP, CLIP)
+    return ((to_go - to_go.mean(dim=-2, keepdim=True)) * log_p).sum(dim=-1).mean()
 
 
 def position_divergence(own: Sequence[Tensor], target: Sequence[Tensor], weight: Tensor) -> Tensor:
@@ -87,10 +99,10 @@ class Draws:
                 prefixes, place = longer(prefixes, place, drawn, i)
         return cls(torch.stack(columns, dim=-1), prefixes, place, stated)
 
-    def log_prob(self, conditionals: Sequence[Tensor]) -> Tensor:
-        """Log-probabilities of the states by conditionals at the prefixes: D tensors [B, m, cap_i] -> [B, n]."""
+    def log_probs(self, conditionals: Sequence[Tensor]) -> Tensor:
+        """Log-probabilities of each count by conditionals at the prefixes: D tensors [B, m, cap_i] -> [B, n, D]."""
         each = torch.arange(len(self.values), device=self.values.device)[:, None]
-        return torch.stack([c[each, self.place, self.values[..., i]] for i, c in enumerate(conditionals)]).sum(dim=0)
+        return torch.stack([c[each, self.place, self.values[..., i]] for i, c in enumerate(conditionals)], dim=-1)
 
     @property
     def weight(self) -> Tensor:
@@ -129,7 +141,7 @@ class SetSettings:
 
     `members` VANs of `width`, trained as one stack in `share` of a budget of seconds (or `steps` steps)
     on `paths` trajectories a block, at a peak rate `rate`; a step of the net weighs `laws` prompts by
-    `draws` states each.
+    `draws` states each. Where only the time varies there is one problem, and one wider VAN for it.
     """
 
     signal: Signal = "policy-gradient"
@@ -181,30 +193,35 @@ class VANLessons:
 
     def __init__(self, course: Course, settings: SetSettings | None = None) -> None:
         self.course, self.settings = course, settings or SetSettings()
+        if not course.box.dimension:
+            self.settings = replace(self.settings, members=1, width=max(self.settings.width, ALONE), paths=1024)
         rng = np.random.default_rng([course.root, 1])
         thetas, starts = course.box.at(rng.random((self.settings.members, course.box.dimension)))
         subjects = Subjects(course.model, thetas, starts, course.box.encoding.times)
         seconds = None if course.seconds is None else self.settings.share * course.seconds
         budget = Budget(cpu=seconds) if seconds is not None else Budget(steps=self.settings.steps)
         self.set = train_set(course, subjects, self.settings, budget, int(rng.integers(2**62)))
-        self.some = self.set.net.chosen(range(min(self.settings.laws, self.settings.members)))
+        laws, _ = self._sizes(len(course.layout.caps))
+        self.some = self.set.net.chosen(range(min(laws, self.settings.members)))
 
     def loss(
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
         """The surrogate loss at `laws` prompts of the set; see `training.Teacher`."""
         student, subjects, how = cast("Autoregressive", net), self.set.subjects, self.settings
-        chosen = rng.permutation(how.members)[: how.laws]
-        times = self._times(len(chosen), rng)
-        features = self.course.box.encoding.encode(subjects.thetas[chosen], subjects.starts[chosen], times)
+        laws, number = self._sizes(len(student.caps))
+        chosen = rng.permutation(how.members)[:laws]
+        owner = np.repeat(chosen, max(1, laws // len(chosen)))
+        times = self._times(len(owner), rng)
+        features = self.course.box.encoding.encode(subjects.thetas[owner], subjects.starts[owner], times)
         prompt = torch.from_numpy(features.astype(np.float32)).to(self.course.device)
-        draws = Draws.of(student, prompt, how.draws, generator)
+        draws = Draws.of(student, prompt, number, generator)
         with torch.no_grad():
             target = self._vans(chosen).log_conditionals(self.set.context(times), draws.prefixes)
         facts = {"batch": f"VANs {chosen[:4].tolist()} ..."}
         if how.signal == "kl":
             return position_divergence(draws.stated, target, draws.weight), facts
-        return policy_gradient(draws.log_prob(draws.stated), draws.log_prob(target)), facts
+        return policy_gradient(draws.log_probs(draws.stated), draws.log_probs(target)), facts
 
     def state(self) -> Mapping[str, Any]:
         """Nothing: the set is trained again from its root."""
@@ -212,6 +229,14 @@ class VANLessons:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Nothing to go back to."""
+
+    def _sizes(self, depth: int) -> tuple[int, int]:
+        """Laws of a step and draws of each: as set, or fewer where the species are many."""
+        how = self.settings
+        if depth <= SHORT:  # draws share their prefixes
+            return how.laws, how.draws
+        laws = min(how.laws, max(LEAST_LAWS, WORK // (how.draws * depth)))
+        return laws, min(how.draws, max(LEAST_DRAWS, WORK // (laws * depth)))
 
     def _vans(self, chosen: NDArray[np.int64]) -> Recurrent:
         """The chosen VANs as one stack; one module is used again and again."""

@@ -132,7 +132,8 @@ class StepTeacher:
         with torch.no_grad():
             counts = torch.from_numpy(law.layout.counts(states[0].cpu().numpy())).to(device)
             target = self.target(counts, generator)[None]
-        return policy_gradient(draws.log_prob(draws.stated), target.float().gather(1, place)), {
+        stated = draws.log_probs(draws.stated).sum(dim=-1, keepdim=True)  # the target knows whole states only
+        return policy_gradient(stated, target.float().gather(1, place)[..., None]), {
             "batch": f"of the step to {self.now + self.dt:g}"
         }
 

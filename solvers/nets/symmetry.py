@@ -150,9 +150,10 @@ class Scaling:
             top = np.log(np.where(self.logarithmic, self.high, np.e))
             place = np.where(self.logarithmic, (np.log(value) - bottom) / (top - bottom), linear)
         t0, t1 = self.times
+        free = (k == 0) & (self.low == 0)  # a rate of 0 stays at the border, where it belongs
+        rising, falling = np.where(free, np.inf, place).min(axis=-1), (1 - place).min(axis=-1)
+        if np.isinf(t1):  # the stationary law does not know the clock
+            return rising, falling
         span = t1 - t0 if t1 > t0 else t1
         clock = t * np.exp(-log_c)
-        free = (k == 0) & (self.low == 0)  # a rate of 0 stays at the border, where it belongs
-        rising = np.minimum(np.where(free, np.inf, place).min(axis=-1), (t1 - clock) / span)
-        falling = np.minimum((1 - place).min(axis=-1), (clock - t0) / span)
-        return rising, falling
+        return np.minimum(rising, (t1 - clock) / span), np.minimum(falling, (clock - t0) / span)

@@ -221,6 +221,9 @@ class ExactLessons(Lessons):
 
     def _laws_of(self, problem: Problem, thetas: Array) -> Array:
         """The laws on the net's window: [B * T, N]. On a large one each is found on its own, smaller window."""
+        if self.course.box.encoding.stationary:
+            limits = self.fsp.stationary_laws(problem, thetas, lambda law: spread(law.space, law.p[None], self.window))
+            return np.concatenate(limits)
         if self.window.size <= SMALL:
             p, _ = self.fsp.tables(problem, thetas, self.window)
             return p.reshape(-1, p.shape[-1])

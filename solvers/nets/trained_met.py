@@ -87,6 +87,11 @@ class TrainedMET:
         return self.domain.encoding.times
 
     @property
+    def stationary(self) -> bool:
+        """Whether it knows the law at time = inf, and no other."""
+        return self.domain.encoding.stationary
+
+    @property
     def window(self) -> StateSpace:
         """The states that it knows."""
         return self.net.layout.window
@@ -214,7 +219,7 @@ class TrainedMET:
             "seed": self.seed,
             "box": {name: list(bounds) for name, bounds in self.box.items()},
             "logarithmic": sorted(self.domain.logarithmic),
-            "times": list(self.times),
+            "times": self.domain.told_times,
             "lower": list(window.lower),
             "shape": list(window.shape),
             "certificate": dict(self.certificate),

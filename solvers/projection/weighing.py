@@ -5,9 +5,10 @@ Those after infinite time, and those kept as lists of states; each rate vector o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,12 @@ from kinetix.space import StateSpace
 from .frame import Start
 from .picker import Picker
 from .roaming import Roaming
-from .stationary import horizon, stationary
+from .stationary import Stationary, horizon, stationary
 from .window import WindowMaker
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+T = TypeVar("T")
 
 
 def stationary_maker(problem: Problem, theta: Array) -> WindowMaker:
@@ -48,14 +50,36 @@ def stationary_probabilities(  # noqa: PLR0913 - the settings of a solver
     """The probabilities of `rows` [U, D] after infinite time, on windows that hold `least` [S]: [B, U]."""
     pickers: dict[int, tuple[StateSpace, Picker]] = {}
 
-    def task(theta: Array, _: Flag) -> Array:
-        maker = stationary_maker(problem, theta)
-        found = stationary(maker, theta, leak=leak, max_states=max_states, fixed=fixed, at_least=least)
+    def picked(found: Stationary) -> Array:
         if id(found.space) not in pickers:  # the space is kept too, so that its id stays its own
             pickers[id(found.space)] = found.space, Picker.of(found.space, rows, axes)
         return pickers[id(found.space)][1](found.p)
 
-    return np.stack(run_all([partial(task, theta) for theta in thetas], threads, short=True))
+    return np.stack(
+        stationary_laws(
+            problem, thetas, picked, least=least, leak=leak, max_states=max_states, fixed=fixed, threads=threads
+        )
+    )
+
+
+def stationary_laws(  # noqa: PLR0913 - the settings of a solver
+    problem: Problem,
+    thetas: Array,
+    keep: Callable[[Stationary], T],
+    *,
+    least: Counts,
+    leak: float,
+    max_states: int,
+    fixed: Mapping[int, int],
+    threads: int | None,
+) -> list[T]:
+    """`keep` of the laws after infinite time of every rate vector [B, P], on windows that hold `least` [S]."""
+
+    def task(theta: Array, _: Flag) -> T:
+        maker = stationary_maker(problem, theta)
+        return keep(stationary(maker, theta, leak=leak, max_states=max_states, fixed=fixed, at_least=least))
+
+    return run_all([partial(task, theta) for theta in thetas], threads, short=True)
 
 
 def listed_probabilities(

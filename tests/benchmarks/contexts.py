@@ -33,10 +33,10 @@ INTERVALS: Mapping[str, tuple[float, float]] = {
     "mrna_turnover": (0, 10),
     "feed_forward_loop": (0, 10),
     "mapk16": (0, 100),
-    "telegraph": (20, 20),
-    "bursting": (20, 20),
+    "telegraph": (np.inf, np.inf),
+    "bursting": (np.inf, np.inf),
 }
-"""The times of every box; one time where the law is stationary."""
+"""The times of every box; inf alone where the law is stationary."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ def test_the_surrogate_has_the_gradient_of_the_divergence():
     for _ in range(chunks):
         draws = Draws.of(net, context.repeat(200, 1), n, g)
         target = other.log_conditionals(context.repeat(200, 1), draws.prefixes)
-        found.append(flat_gradient(policy_gradient(draws.log_prob(draws.stated), draws.log_prob(target)), net))
+        found.append(flat_gradient(policy_gradient(draws.log_probs(draws.stated), draws.log_probs(target)), net))
     found = np.array(found) * n / (n - 1)
     exact = flat_gradient(exact_divergence(net, other, context), net)
     error = found.std(axis=0, ddof=1) / np.sqrt(chunks)
@@ -95,9 +95,9 @@ def test_draws_follow_the_net_and_know_their_probabilities(upper):
     net = net_of(upper).requires_grad_(requires_grad=False)
     context = torch.tensor([[0.3, -1.0], [1.2, 0.5]])
     few = Draws.of(net, context, 5, generator())
-    torch.testing.assert_close(few.log_prob(few.stated), net.log_prob(context, few.values))
+    torch.testing.assert_close(few.log_probs(few.stated).sum(dim=-1), net.log_prob(context, few.values))
     draws = Draws.of(net, context, 20_000, generator())
-    torch.testing.assert_close(draws.log_prob(draws.stated), net.log_prob(context, draws.values))
+    torch.testing.assert_close(draws.log_probs(draws.stated).sum(dim=-1), net.log_prob(context, draws.values))
     torch.testing.assert_close(draws.weight.sum(dim=1), torch.ones(2))
     tables = net.tables(context).double().numpy().reshape(2, -1)
     for values, p in zip(draws.values.numpy(), tables, strict=True):
