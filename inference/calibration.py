@@ -232,7 +232,7 @@ def _question(task: Experiment, root: int) -> dict[str, Any]:
         "exact": told(way.exact) if isinstance(way, ByInfer) and way.exact is not None else None,
         "settings": dict(way.settings) if isinstance(way, ByInfer) else {},
         "draws": task.draws,
-        "root": root,
+        "seed": root,
     }
 
 

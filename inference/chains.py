@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import ensembles
+from .chain_store import ChainStore
 from .diagnostics import Diagnostics
+from .ensembles import Step
 from .log_posterior import LogPosterior
 from .summary import ESS, RHAT
 
 Array = NDArray[np.float64]
-Step = tuple[Array, Array]
 Progress = Callable[[Mapping[str, float]], None]
 
 FIRST, GROWTH = 200, 1.5
@@ -30,6 +31,9 @@ MARGIN = 1.25
 
 STORED = 4000
 """Draws of one ensemble that the posterior holds at most; others are thinned away."""
+
+LOOKED, SHARE = 5.0, 0.05
+"""Seconds between two looks at the chains for `progress` alone, and the share of the time that they may take."""
 
 LEAST = 8
 """Steps that can be looked at: an interrupted walk with fewer has nothing to give back."""
@@ -72,32 +76,41 @@ def walk(
     steps: int | None,
     max_steps: int,
     progress: Progress | None = None,
+    store: ChainStore | None = None,
 ) -> Chains:
     """One ensemble a stream, from the prior, in step, for `steps` or until they have converged (at most `max_steps`).
 
     Each walks on a thread of its own: solvers leave the interpreter while they compute. Ctrl-C ends the
     walk; the steps that all have made come back, not `finished`, where there are enough to look at.
+    A `store` keeps the steps as they are made; those that it holds are not made again.
     """
-    seen: list[list[Step]] = [[] for _ in streams]
-    clock, guard = _Clock(progress, time.monotonic()), _Stoppable(target)
-    finished, pool = False, ThreadPoolExecutor(len(streams), thread_name_prefix="kinetix-walk")
+    seen = [[] for _ in streams] if store is None else store.held(len(streams))
+    held, most = len(seen[0]), steps or max_steps
+    clock, guard = _Clock(progress, held), _Stoppable(target)
+    done, finished, pool = 0, False, ThreadPoolExecutor(len(streams), thread_name_prefix="kinetix-walk")
     try:
-        paths = [_path(guard, walkers, stream) for stream in streams]
+        paths = [_path(guard, walkers, stream, made) for stream, made in zip(streams, seen, strict=True)]
         judged = _judgements(max_steps) if steps is None else set()
-        for done in range(1, (steps or max_steps) + 1):
-            for chain, step in zip(seen, _stepped(pool, paths), strict=True):
-                chain.append(step)
-            if done in judged and _enough(_collected(seen), target.names, clock):
+        for done in range(1, most + 1):
+            if done > held:
+                for chain, step in zip(seen, _stepped(pool, paths), strict=True):
+                    chain.append(step)
+                if store is not None:
+                    store.keep(seen)
+            if done in judged and clock.judged(_collected(seen, done), target.names):
                 break
-            clock.tick(done, steps or max_steps)
+            clock.tick(seen, done, most, target.names)
         finished = True
     except KeyboardInterrupt:
-        if min(map(len, seen)) < LEAST:
+        done = min(map(len, seen))
+        if done < LEAST:
             raise
     finally:
         guard.failure = guard.failure or KeyboardInterrupt()
         pool.shutdown()
-    return replace(_collected(seen), finished=finished)
+        if store is not None:
+            store.keep(seen, now=True)
+    return replace(_collected(seen, done), finished=finished)
 
 
 class _Stoppable:
@@ -134,8 +147,10 @@ def _stepped(pool: ThreadPoolExecutor, paths: Sequence[Iterator[Step]]) -> list[
     return [task.result() for task in tasks]
 
 
-def _path(target: _Stoppable, walkers: int, rng: np.random.Generator) -> Iterator[Step]:
-    """The walk of one ensemble, from the prior."""
+def _path(target: _Stoppable, walkers: int, rng: np.random.Generator, made: Sequence[Step]) -> Iterator[Step]:
+    """The walk of one ensemble, from the prior or from the last of the steps that it has made."""
+    if made:
+        yield from ensembles.further_steps(target, made[-1])
     yield from ensembles.steps(target, ensembles.start(target, walkers, rng=rng), rng=rng)
 
 
@@ -148,34 +163,39 @@ def _judgements(most: int) -> set[int]:
     return found
 
 
-def _collected(seen: Sequence[Sequence[Step]]) -> Chains:
-    """The steps that every ensemble has made."""
-    n = min(map(len, seen))
-    u = np.stack([np.stack([step[0] for step in chain[:n]]) for chain in seen])
-    log_p = np.stack([np.stack([step[1] for step in chain[:n]]) for chain in seen])
+def _collected(seen: Sequence[Sequence[Step]], n: int) -> Chains:
+    """The first `n` steps of every ensemble."""
+    u = np.stack([np.stack([step.u for step in chain[:n]]) for chain in seen])
+    log_p = np.stack([np.stack([step.log_density for step in chain[:n]]) for chain in seen])
     moved = (np.diff(u, axis=1) != 0).any(axis=-1)
     return Chains(u, log_p, float(moved.mean()) if moved.size else 0.0)
 
 
-def _enough(chains: Chains, names: tuple[str, ...], clock: _Clock) -> bool:
-    found = chains.judged(names)
-    clock.found = {"R-hat": found.worst_rhat, "ESS": found.least_ess, "acceptance": chains.acceptance}
-    return found.passes(rhat=RHAT, ess=MARGIN * ESS)
-
-
-@dataclass
 class _Clock:
-    """When the last word to `progress` was, and what was last found."""
+    """Judges the chains, and says to `progress` how they are doing: `held` steps were there before."""
 
-    progress: Progress | None
-    began: float
-    told: float = 0.0
-    found: Mapping[str, float] | None = None
+    def __init__(self, progress: Progress | None, held: int) -> None:
+        self.progress, self.held = progress, held
+        self.began = self.looked = time.monotonic()
+        self.told = self.cost = 0.0
+        self.found: Mapping[str, float] = {}
 
-    def tick(self, done: int, most: int) -> None:
+    def judged(self, chains: Chains, names: tuple[str, ...]) -> bool:
+        """Whether the chains are good enough to stop."""
+        began = time.monotonic()
+        found = chains.judged(names)
+        self.found = {"R-hat": found.worst_rhat, "ESS": found.least_ess, "acceptance": chains.acceptance}
+        self.looked = time.monotonic()
+        self.cost = self.looked - began
+        return found.passes(rhat=RHAT, ess=MARGIN * ESS)
+
+    def tick(self, seen: Sequence[Sequence[Step]], done: int, most: int, names: tuple[str, ...]) -> None:
+        """A word to `progress` now and then, sometimes after a look at the chains; it changes nothing."""
         now = time.monotonic()
-        if self.progress is None or now - self.told < 0.3:
+        if self.progress is None or done <= self.held or now - self.told < 0.3:
             return
+        if done >= FIRST // 2 and now - self.looked > max(LOOKED, self.cost / SHARE):
+            self.judged(_collected(seen, done), names)
         self.told = now
-        left = (now - self.began) / done * (most - done)
-        self.progress({"fraction": done / most, "step": float(done), "seconds_left": left, **(self.found or {})})
+        left = (now - self.began) / (done - self.held) * (most - done)
+        self.progress({"fraction": done / most, "step": float(done), "seconds_left": left, **self.found})

@@ -8,7 +8,7 @@ Stat. Comput. 16 (2006) 239. The start is a tempered population: P. Del Moral et
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ BETWEEN = 10
 
 LADDER = 200
 """Steps of the power after which a start is given up."""
+
+
+class Step(NamedTuple):
+    """Where one ensemble stands: positions `u` [W, P], log-densities [W], and the state of emcee's random numbers."""
+
+    u: Array
+    log_density: Array
+    stream: tuple[Any, ...]
 
 
 class Target(Protocol):
@@ -88,23 +96,33 @@ def next_step(fit: Array, most: float, least: float) -> float:
     return low if low > 0 else high
 
 
-def steps(density: Density, u: Array, *, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-    """The walk of one ensemble from u [W, P], for ever: positions [W, P] and log-densities [W] a step.
+def steps(density: Density, u: Array, *, rng: np.random.Generator) -> Iterator[Step]:
+    """The walk of one ensemble from u [W, P], for ever.
 
     What `density` raises is raised here, at the step that met it.
     """
+    stream = np.random.RandomState(int(rng.integers(2**32))).get_state()
+    return _walk(density, u, None, stream)
+
+
+def further_steps(density: Density, last: Step) -> Iterator[Step]:
+    """The steps after `last`, to the bit those of the walk that it comes from."""
+    return _walk(density, last.u, last.log_density, last.stream)
+
+
+def _walk(density: Density, u: Array, log_density: Array | None, stream: Any) -> Iterator[Step]:
     from emcee import EnsembleSampler, State
     from emcee.moves import DEMove, StretchMove
 
     guarded = _Guarded(density)
     moves: list[tuple[Any, float]] = [(DEMove(), 0.5), (StretchMove(), 0.5)]
     sampler = EnsembleSampler(len(u), u.shape[1], guarded, moves=moves, vectorize=True)
-    stream = np.random.RandomState(int(rng.integers(2**32))).get_state()
-    walk = sampler.sample(State(u, random_state=stream), iterations=None, store=False, skip_initial_state_check=True)
+    begin = State(u, log_prob=log_density, random_state=stream)
+    walk = sampler.sample(begin, iterations=None, store=False, skip_initial_state_check=True)
     while True:
         state = next(walk)
         guarded.tell()
-        yield np.array(state.coords), np.array(state.log_prob)
+        yield Step(np.array(state.coords), np.array(state.log_prob), state.random_state)
 
 
 class _Guarded:
@@ -136,7 +154,7 @@ def _moved(target: Target, u: Array, power: float, rng: np.random.Generator) -> 
 
     walk = steps(density, u, rng=rng)
     for _ in range(BETWEEN):
-        u, _ = next(walk)
+        u = next(walk).u
     return u
 
 

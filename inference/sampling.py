@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinetix.errors import KinetixError, SettingError
+from kinetix.journal import Journal
 from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.provenance import versions
 from kinetix.solver import Solver
 
+from .chain_store import ChainStore
 from .chains import Chains, Progress, walk
 from .diagnostics import Diagnostics
 from .likelihood import Likelihood
@@ -27,7 +32,7 @@ from .log_posterior import LogPosterior
 from .observations import Observations
 from .posterior import Posterior
 from .prior_base import Prior
-from .priors import from_table, split_fixed
+from .priors import from_table, split_fixed, to_table
 from .reweighting import Weighed, not_checked, weigh
 from .summary import ESS, RHAT
 
@@ -54,6 +59,8 @@ def infer(  # noqa: PLR0913 - the face of api.md
     max_steps: int = 20_000,
     exact_draws: int = 500,
     progress: Progress | None = None,
+    output: str | Path | None = None,
+    resume: bool = False,
 ) -> Posterior:
     """The posterior of the parameters in `prior` given the cells in `data`.
 
@@ -64,7 +71,9 @@ def infer(  # noqa: PLR0913 - the face of api.md
     about `exact_draws` draws (0: not corrected). Stationary laws (data at time = inf) that can leave their
     window have no proven error: they are taken for exact up to an estimated error of at most 1e-6, which
     `gate` and `check()` (KX207) state. Ctrl-C ends the walk; what there is comes back, marked
-    incomplete.
+    incomplete. A folder `output` keeps the chains as they walk; with `resume` those in it, of the same
+    question and seed, are carried on to `steps` (or convergence) in all: the draws are to the bit those
+    of a run that was never stopped.
 
     Raises SettingError for priors wider than a net's box or parameters that are not in the model, and
     DataError for cells that the model cannot produce.
@@ -78,8 +87,16 @@ def infer(  # noqa: PLR0913 - the face of api.md
     target = LogPosterior(fit, free)
     # an exact solver is asked about the same cells: what it refuses is known before the walk
     judge = None if exact is None else Likelihood(exact, problem, data, tuple(free))
+    question = _question(target, given, rng, ensembles, count)
     *streams, last = rng.spawn(ensembles + 1)
-    chains = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress).kept()
+    notes: list[str] = []
+    with ExitStack() as stack:
+        store = None
+        if output is not None:
+            journal = stack.enter_context(Journal(Path(output), question, resume, notes))
+            store = ChainStore(journal)
+        walked = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, store=store)
+    chains = walked.kept()
     held = chains.thinned()
     values = target.constrained(held.u)
     found = Diagnostics.of(values, target.names, stride=chains.stride)
@@ -106,9 +123,31 @@ def infer(  # noqa: PLR0913 - the face of api.md
             "fingerprint": network.fingerprint,
             "data": data.digest,
             "versions": versions(),
+            "notes": notes,
             "cpu_seconds": time.process_time() - began,
         },
     )
+
+
+def _question(
+    target: LogPosterior, given: Mapping[str, Prior], rng: np.random.Generator, ensembles: int, walkers: int
+) -> dict[str, Any]:
+    """What chains on disk are the answer to, in plain values."""
+    fit, seeds = target.likelihood, rng.bit_generator.seed_seq
+    if not isinstance(seeds, np.random.SeedSequence):
+        raise SettingError("the generator does not tell its seed", place="rng", mend="use np.random.default_rng(seed)")
+    return {
+        "of": "chains",
+        "model": fit.problem.model.network.fingerprint,
+        "data": fit.data.digest,
+        "prior": to_table(given),
+        "likelihood": told(fit.solver),
+        "ensembles": ensembles,
+        "walkers": walkers,
+        "sampler": f"emcee {version('emcee')}",
+        "seed": seeds.entropy,
+        "stream": [*seeds.spawn_key, seeds.n_children_spawned],
+    }
 
 
 def _own_units(target: LogPosterior, chains: Chains) -> Array:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,9 +43,13 @@ class SaveError(CheckpointError):
     exit_code = 4
 
 
+class DamageWarning(UserWarning):
+    """Something on disk was damaged, and is made again."""
+
+
 @dataclass
 class Journal:
-    """An open journal (a context manager that holds its lock). `notes` says what was found damaged.
+    """An open journal (a context manager that holds its lock). `notes` says what was found damaged, as warnings do.
 
     `question` is what the entries answer; `resume` goes on with a folder that has some, else it must
     have none. CheckpointError where the folder answers another question, LockedError where another
@@ -100,6 +105,10 @@ class Journal:
             raise CheckpointError("this is another entry", file=str(self._file(number)))
         return content, arrays
 
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        warnings.warn(text, DamageWarning, stacklevel=3)
+
     def whole(self) -> dict[int, Entry]:
         """All entries that are whole; damaged ones are noted and removed, to be made again."""
         found = {}
@@ -109,7 +118,7 @@ class Journal:
             except SaveError:
                 raise
             except CheckpointError as problem:
-                self.notes.append(f"{problem}; it is made again")
+                self._note(f"{problem}; it is made again")
                 self.drop(number)
         return found
 
@@ -123,7 +132,7 @@ class Journal:
         except SaveError:
             raise
         except CheckpointError as problem:
-            self.notes.append(f"{problem}; falling back to the entry before it")
+            self._note(f"{problem}; falling back to the entry before it")
         for number in numbers:
             if number >= len(found):
                 self.drop(number)
@@ -139,7 +148,7 @@ class Journal:
     def _agree(self) -> None:
         """Write the question into an empty folder; refuse a folder of another one, or one that has answers."""
         place = self.path / QUESTION
-        asked = json.loads(json.dumps(dict(self.question), default=plain))
+        asked = json.loads(json.dumps(dict(self.question), default=plain), parse_constant=str)
         if place.exists():
             if not self.resume and self.numbers():
                 mend = "resume it, or give another output"

@@ -19,8 +19,11 @@ from .outcome import GATE, OK, Outcome
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
 
-QUESTION = {"network", "data", "prior", "likelihood", "exact", "rng", "progress", "return"}
+QUESTION = {"network", "data", "prior", "likelihood", "exact", "rng", "progress", "output", "resume", "return"}
 """Arguments of `sampling.infer` that the command has options of its own for."""
+
+POSTERIOR = "posterior.nc"
+"""The file of the posterior in a folder of chains."""
 
 DataFile = Annotated[Path, typer.Argument(metavar="DATA.csv", help="One row a cell: time and observed species.")]
 
@@ -43,7 +46,11 @@ def infer(
     parameters: Set = None,
     initial: Initial = None,
     seed: Seed = None,
-    output: Annotated[Path | None, typer.Option(help="Write the posterior (.nc).")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the posterior (.nc); or a folder, which keeps the chains as they walk too."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the chains in the folder --output.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report.")] = None,
     truth: Annotated[Path | None, typer.Option(help="TOML file with known values for the report: [truth].")] = None,
     law: Law = "auto",
@@ -61,7 +68,9 @@ def infer(
     from .files import require_readable, require_writable
     from .tables import read_priors, read_truth, told_by
 
-    require_writable(output, (".nc",), "option --output")
+    folder, output = folder_of(output, resume=resume)
+    if folder is None:
+        require_writable(output, (".nc",), "option --output")
     require_writable(report, (".html", ".htm"), "option --report")
     network = read_model(model, law=law, scale=scale, format=format)
     network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
@@ -69,8 +78,9 @@ def infer(
 
     from kinetix.inference.observations import Observations
 
-    from .choice import seed_of, solver_of
+    from .choice import solver_of
     from .progress import shown
+    from .resumed import seed_for
     from .verbs import infer as infer_rates
     from .verbs import judge_of
 
@@ -78,7 +88,7 @@ def infer(
     cells = Observations.read_csv(
         require_readable(data, "table of cells"), time=time_of(time), columns=columns_of(column), header=header
     )
-    weigher, number_of_run = solver_of(likelihood), seed_of(seed)
+    weigher, number_of_run = solver_of(likelihood), seed_for(seed, folder, resume=resume)
     judge = judge_of(None if exact.lower() == "none" else exact, weigher)
     named = told_by(prior, "prior", beliefs, network.theta_names)
     with named, shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
@@ -90,6 +100,8 @@ def infer(
             exact=judge,
             seed=number_of_run,
             progress=progress,
+            output=folder,
+            resume=resume,
             **settings,
         )
     believed = judge if judge is not None and posterior.corrected else weigher
@@ -102,6 +114,21 @@ def infer(
 
         posterior_page(posterior, commands=[command_line(ctx)], truth=known).write(report)
     return inferred(posterior, output, report)
+
+
+def folder_of(output: Path | None, *, resume: bool) -> tuple[Path | None, Path | None]:
+    """The folder for chains, where --output is one, and the file of the posterior."""
+    if output is not None and (output.is_dir() or not output.suffix):
+        if output.exists() and not output.is_dir():
+            raise SettingError("this is a file, not a folder", file=str(output), place="option --output")
+        if not output.parent.is_dir():
+            reason = f"there is no folder {str(output.parent)!r}"
+            raise SettingError(reason, file=str(output), place="option --output", mend="make it first")
+        return output, output / POSTERIOR
+    if resume:
+        mend = "give --output a folder: chains are kept there"
+        raise SettingError("there are no chains to go on with", place="option --resume", mend=mend)
+    return None, output
 
 
 def inferred(posterior: Posterior, output: Path | None = None, report: Path | None = None) -> Outcome:

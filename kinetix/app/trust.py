@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from kinetix.network import ReactionNetwork
 from kinetix.solver import Solver
 
-from .choice import require_arguments, seed_of, solver_of
+from .choice import require_arguments, solver_of
+from .resumed import seed_for
 from .verbs import judge_of, require_probabilities
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
         design,
         likelihood=weigher,
         simulator=require_probabilities(solver_of(simulator)),
-        root=seed_of(seed) if seed is not None or not resume else _stored(output, "root"),
+        root=seed_for(seed, output, resume=resume),
         sampler=sampler,
         exact=judge_of(exact, weigher),
         runs=runs,
@@ -72,12 +73,3 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
         progress=progress,
         settings=settings,
     )
-
-
-def _stored(folder: str | Path | None, name: str) -> int:
-    """The seed of a run that is resumed, or a fresh one where there is no such run."""
-    from kinetix.journal import QUESTION, asked_in
-
-    if folder is None or not (Path(folder) / QUESTION).exists():
-        return seed_of(None)
-    return seed_of(asked_in(Path(folder)).get(name))

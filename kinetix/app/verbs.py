@@ -20,6 +20,7 @@ from kinetix.solution import Solution
 from kinetix.solver import Solver, require_times
 
 from .choice import require_arguments, seed_of, solver_of
+from .resumed import seed_for
 
 if TYPE_CHECKING:
     from kinetix.inference.observations import Observations
@@ -92,15 +93,17 @@ def infer(
     `likelihood` is a solver that weighs counts, its name, or the folder of a trained net. `exact`
     (another solver) checks and corrects it: "auto" is FSP for a net, where FSP can answer, and nothing
     for a solver that is exact itself; None leaves a net unchecked, and the posterior says so.
-    `settings` go to the sampler (see `kinetix.inference.sampling.infer`).
+    `settings` go to the sampler (see `kinetix.inference.sampling.infer`): `output` is a folder that keeps the
+    chains as they walk, and `resume` goes on with those in it, by its own seed where none is given.
     """
     from kinetix.inference import sampling
 
     if not hasattr(data, "times"):
         mend = "read a table with Observations.read_csv(path)"
         raise SettingError(f"{type(data).__name__} is not Observations", place="data", mend=mend)
-    number, weigher = seed_of(seed), require_probabilities(solver_of(likelihood))
     require_arguments(sampling.infer, settings, place="infer")
+    number = seed_for(seed, settings.get("output"), resume=bool(settings.get("resume")))
+    weigher = require_probabilities(solver_of(likelihood))
     judge = judge_of(exact, weigher)
     posterior: Posterior = sampling.infer(
         network,

@@ -41,7 +41,7 @@ def test_the_whole_line_from_trajectories_to_ranks(run: Run, folder: Path) -> No
     told = json.loads(text)["calibration"]
     assert code == 0
     assert told["ranks"]["b"][:20] == before["ranks"]["b"]
-    assert (told["runs"], told["meta"]["root"]) == (21, 1)
+    assert (told["runs"], told["meta"]["seed"]) == (21, 1)
 
 
 def test_a_sampler_that_lies_ends_with_3(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

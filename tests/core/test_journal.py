@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kinetix.errors import CheckpointError, LockedError
-from kinetix.journal import Journal, SaveError, asked_in, sealed, unsealed
+from kinetix.journal import DamageWarning, Journal, SaveError, asked_in, sealed, unsealed
 
-QUESTION = {"model": "abc", "seed": 3, "scale": np.float64(0.1)}
+QUESTION = {"model": "abc", "seed": 3, "scale": np.float64(0.1), "most": np.inf}
 
 
 def arrays(k):
@@ -53,7 +53,8 @@ def test_a_damaged_last_entry_falls_back_by_one_and_says_so(folder):
     path = folder / "entry-000000003"
     path.write_bytes(path.read_bytes()[:-1])
     with Journal(folder, QUESTION, resume=True) as journal:
-        assert len(journal.unbroken()) == 3
+        with pytest.warns(DamageWarning, match="falling back"):
+            assert len(journal.unbroken()) == 3
         assert "falling back to the entry before it" in journal.notes[0]
         assert journal.numbers() == [0, 1, 2]
 
@@ -61,8 +62,10 @@ def test_a_damaged_last_entry_falls_back_by_one_and_says_so(folder):
 def test_entries_behind_a_damaged_one_are_made_again(folder):
     (folder / "entry-000000001").write_bytes(b"nonsense")
     with Journal(folder, QUESTION, resume=True) as journal:
-        assert sorted(journal.whole()) == [0, 2, 3]
-        assert len(journal.unbroken()) == 1
+        with pytest.warns(DamageWarning, match="made again"):
+            assert sorted(journal.whole()) == [0, 2, 3]
+        with pytest.warns(DamageWarning, match="missing; falling back"):
+            assert len(journal.unbroken()) == 1
         assert journal.numbers() == [0]
 
 

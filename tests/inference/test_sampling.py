@@ -138,7 +138,7 @@ def test_a_walk_that_starts_in_its_target_stays_there():
             lambda u: law.logpdf(np.exp(u[:, 0])) + u[:, 0], np.log(law.rvs((8, 1), random_state=rng)), rng=rng
         )
         for _ in range(20):
-            u, _ = next(walk)
+            u = next(walk).u
         ends.append(np.exp(u[rng.integers(8), 0]))  # one walker an ensemble: those of one are not independent
     observed = np.bincount((law.cdf(np.array(ends)) * 10).astype(int), minlength=10)
     assert stats.chisquare(observed).pvalue > 1e-4
