@@ -121,8 +121,9 @@ class MET:
         """Train over `box` (name -> (low, high) or a bounded prior) and the interval `times`.
 
         `times=(inf, inf)` trains on stationary laws alone, taught by exact ones. Exactly one budget: wall
-        seconds, CPU seconds or steps; the teacher's time counts, the certificate's does not. A species in the box means its initial count. With `output`, checkpoints,
-        metrics and the net itself are written to that folder; `resume` goes on from there.
+        seconds, CPU seconds or steps; the teacher's time counts, the certificate's does not. A species in the
+        box means its initial count. With `output`, checkpoints, metrics and the net itself are written to that
+        folder; `resume` goes on from there.
         """
         clock = Budget(budget, budget_cpu, budget_steps)
         require(network, "met")

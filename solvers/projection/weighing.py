@@ -62,7 +62,7 @@ def stationary_probabilities(  # noqa: PLR0913 - the settings of a solver
     )
 
 
-def stationary_laws(  # noqa: PLR0913 - the settings of a solver
+def stationary_laws(
     problem: Problem,
     thetas: Array,
     keep: Callable[[Stationary], T],

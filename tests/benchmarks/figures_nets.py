@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.train_nets import RECORDS, ROWS
@@ -46,30 +48,33 @@ def pays_after(record: Mapping[str, Any]) -> str:
 def exact_table(records: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
     """Rows judged by exact joint laws; whether a limit is missed."""
     print(
-        "| row | seed | teacher | law | mean | median | p90 | max | floor | tails | exact law, ms | pays after, laws |"
+        "| row | seed | teacher | law | mean | median | p90 | max | floor | smoothed | tails "
+        "| exact law, ms | pays after, laws |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---" * 13 + "|")
     missed = False
     for (row, seed), record in records.items():
         if "joint" not in record:
             continue
         laws = {"joint": record["joint"], **record["species"]}
-        limits = {("joint" if k == "mean" else k): v for k, v in ROWS[row].limits.items()}
+        limits = {("joint" if k == "mean" else k): v for k, v in ROWS[row].limits.items()} or {"joint": np.inf}
         for name, limit in limits.items():
             value = laws[name]
             missed |= value["mean"] > limit
             tails = f"{record['tails_log10_95']:.2f}" if name == "joint" else ""
+            smooth = f"{record['smoothed']['mean']:.4f}" if name == "joint" and "smoothed" in record else ""
             ends = (
                 f"{1e3 * record['law_cpu_seconds']['exact']:.2f} | {pays_after(record)}" if name == "joint" else " | "
             )
-            asked = f"{row} (asked: {name} {limit:g})"
+            asked = f"{row} (asked: {name} {limit:g})" if limit < np.inf else row
             print(
                 f"| {asked} | {seed} | {record['teacher']} | {name} | {points(value)} "
-                f"| {value['floor']:.4f} | {tails} | {ends} |"
+                f"| {value['floor']:.4f} | {smooth} | {tails} | {ends} |"
             )
     print(
-        "\nTails: the 95 % point of |Δ log₁₀ P| over states with P >= 1e-6. An exact law is one of fsp to 1e-9, the\n"
-        "break-even that of laws asked one by one; in batches a net is far cheaper.\n"
+        "\nSmoothed: exact trajectories under a Gaussian kernel, the net's CPU seconds shared out among 100 problems\n"
+        "(the mean of 20). Tails: the 95 % point of |Δ log₁₀ P| over states with P >= 1e-6. An exact law is one of\n"
+        "fsp to 1e-9, the break-even that of laws asked one by one; in batches a net is far cheaper.\n"
     )
     return missed
 
@@ -80,7 +85,8 @@ def other_table(records: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
         return False
     print("| row | seed | of all contexts and species | mean | median | p90 | max |\n|---|---|---|---|---|---|---|")
     names = {
-        "means": "relative errors of the means", "marginals": "marginals", "pairs": "pair laws",
+        "means": "relative errors of the means", "late": "relative errors of the means at the last time",
+        "marginals": "marginals", "pairs": "pair laws",
         "pair_floors": "pair laws: floor of 10⁶ trajectories", "worst_pair": "worst pair law of a context",
         "over_product": "log-likelihood over the product of marginals",
         "over_lna": "... over the linear noise approximation",
@@ -90,8 +96,9 @@ def other_table(records: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
         if "joint" in record:
             continue
         limits = ROWS[row].limits
-        missed |= record["marginals"]["mean"] > limits["marginals"]
-        missed |= record["marginals"]["max"] > limits.get("worst", 1.0)
+        missed |= any(record[key]["mean"] > limit for key, limit in limits.items() if key in {"marginals", "pairs"})
+        missed |= record.get("marginals", {"max": 0.0})["max"] > limits.get("worst", 1.0)
+        missed |= record.get("late", {"max": 0.0})["max"] > limits.get("late", 1.0)
         for key, title in names.items():
             if key in record:
                 print(f"| {row} | {seed} | {title} | {points(record[key])} |")

@@ -26,10 +26,10 @@ LIKELIHOOD = 10_000
 CHUNK = 100_000
 
 
-def stated(trained: TrainedMET, context: Context, seed: int) -> Averaged:
+def stated(trained: TrainedMET, context: Context, seed: int, draws: int = DRAWS) -> Averaged:
     """What a net says in one context."""
     features = trained.domain.encoding.encode(context.theta, context.start, context.time)
-    return Averaged.of(trained.net, torch.from_numpy(features.astype(np.float32)), DRAWS, seed)
+    return Averaged.of(trained.net, torch.from_numpy(features.astype(np.float32)), draws, seed)
 
 
 def distance(p: np.ndarray, q: np.ndarray) -> float:

@@ -27,10 +27,8 @@ def machine() -> str:
     """The class of this machine: processor, cores, Python."""
     cpuinfo = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"{found[1] if found else platform.processor()}, {cores} cores, no GPU used, Python {platform.python_version()}"
-    )
+    name = found[1] if found else platform.processor()
+    return f"{name}, {os.cpu_count()} cores, no GPU used, Python {platform.python_version()}"
 
 
 def caption(name: str) -> str:
