@@ -119,6 +119,7 @@ def _header(posterior: Posterior) -> dict[str, Any]:
         "prior": to_table(posterior.prior),
         "network": network_to_json(posterior.network),
         "species": list(posterior.data.species),
+        "groups": list(posterior.data.groups),
         "sums": {name: list(parts) for name, parts in posterior.data.sums.items()},
         "source": posterior.data.source,
         "notes": list(posterior.data.notes),
@@ -136,20 +137,36 @@ def _header(posterior: Posterior) -> dict[str, Any]:
 def _arrays(posterior: Posterior) -> Arrays:
     """Everything that is not in the header."""
     data, check = posterior.data, posterior.predictive
-    states, repeats = zip(*data.rows, strict=True)
     result: Arrays = {
         "draws": posterior.draws,
         "log_density": posterior.log_density,
-        "times": data.times,
-        "states": np.concatenate(states),
-        "repeats": np.concatenate(repeats),
-        "rows": np.array([len(r) for r in repeats]),
+        **_cells(data),
     }
+    for i, group in enumerate(data.groups.values()):
+        result |= {f"group_{i}_{name}": array for name, array in _cells(group).items()}
     if posterior.weights is not None:
         result["weights"] = posterior.weights
     if check is not None:
         result |= {f"check_{name}": getattr(check, name) for name in CHECK_ARRAYS}
     return result
+
+
+def _cells(data: Observations) -> Arrays:
+    states, repeats = zip(*data.rows, strict=True)
+    rows = np.array([len(r) for r in repeats])
+    return {"times": data.times, "states": np.concatenate(states), "repeats": np.concatenate(repeats), "rows": rows}
+
+
+def _observations(header: Mapping[str, Any], arrays: Arrays, prefix: str = "") -> Observations:
+    """The cells in the arrays whose names begin with `prefix`, and their groups."""
+    times, states, repeats, sizes = (arrays[prefix + name] for name in ("times", "states", "repeats", "rows"))
+    ends = np.cumsum(sizes)[:-1]
+    rows = tuple(zip(np.split(states, ends), np.split(repeats, ends), strict=True))
+    sums = {name: tuple(parts) for name, parts in header.get("sums", {}).items()}
+    labels = [] if prefix else header.get("groups", [])
+    groups = {name: _observations(header, arrays, f"group_{i}_") for i, name in enumerate(labels)}
+    notes = () if prefix else tuple(header["notes"])
+    return Observations(tuple(header["species"]), times, rows, header["source"], notes, sums, groups)
 
 
 def _group(arrays: Arrays) -> xarray.DataTree:
@@ -163,10 +180,7 @@ def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
     from .posterior import Posterior
 
     species = tuple(header["species"])
-    ends = np.cumsum(arrays["rows"])[:-1]
-    rows = zip(np.split(arrays["states"], ends), np.split(arrays["repeats"], ends), strict=True)
-    sums = {name: tuple(parts) for name, parts in header.get("sums", {}).items()}
-    data = Observations(species, arrays["times"], tuple(rows), header["source"], tuple(header["notes"]), sums)
+    data = _observations(header, arrays)
     check = None
     if header["predictive"] is not None:
         replicates, draws = map(int, header["predictive"])

@@ -10,25 +10,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import sympy
 from numpy.typing import ArrayLike, NDArray
 
+from kinetix.distribution import Distribution, PointMass
 from kinetix.errors import DataError, RunError, SettingError
-from kinetix.network import require_known
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver, Solver
 from kinetix.space import StateSpace
 
-from .observables import Limits, Observables, Splits
+from .measurement import Measurement
+from .observables import Limits, Observables
 from .observations import Observations
+from .parameters import Parameters
+from .reading import Drawn, Exact, Measured
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 OUTSIDE = 1e-3
 """The most prior mass that may lie outside a net's box, for priors of unbounded support."""
+
+
+JUDGED = 10_000
+"""Draws of the prior by which expressions are judged."""
 
 
 class Bounded(Protocol):
@@ -47,9 +55,11 @@ class Bounded(Protocol):
 class Likelihood:
     """Log-likelihoods of `data` as a function of the parameters `names`, the others as in `problem`.
 
-    `problem` gives model, theta and initial law; its own times are not used. `seed` makes answers of
-    solvers that draw at random a fixed function of the parameters. Data the solver cannot answer for
-    are refused here, before any sampling: SettingError or DataError.
+    `problem` gives model, theta and initial law; its own times are not used. A name is a parameter of the
+    model, a species (its initial count), a parameter of the `measurement`, or one that the expressions in
+    `derived` use to make those (see `Parameters`). `seed` makes answers of solvers that draw at random a
+    fixed function of the parameters. Data the solver cannot answer for are refused here, before any
+    sampling: SettingError or DataError.
     """
 
     solver: Solver
@@ -57,18 +67,21 @@ class Likelihood:
     data: Observations
     names: tuple[str, ...]
     seed: int = 0
+    measurement: Measurement | None = None
+    derived: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    parameters: Parameters = field(init=False, repr=False)
+    reading: Exact | Measured = field(init=False, repr=False)
     _box: Mapping[str, tuple[float, float]] = field(init=False, repr=False)
-    _observables: Observables = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        network = self.problem.model.network
-        require_known(self.names, network.theta_names, "parameter")
-        object.__setattr__(self, "_observables", Observables.of(self.data, network))
-        object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "_box", dict(getattr(self.solver, "box", {})))
+        put, network = object.__setattr__, self.problem.model.network
+        put(self, "names", tuple(self.names))
+        noise = () if self.measurement is None else self.measurement.parameters
+        put(self, "parameters", Parameters(self.names, self.problem, self.derived, noise))
+        put(self, "_box", dict(getattr(self.solver, "box", {})))
         self._refuse_times()
+        put(self, "reading", self._read(Observables.of(self.data, network)))
         self._refuse_impossible_starts()
-        _ = self._splits  # sums that no state shows, or that are too many, are refused here
 
     # the function --------------------------------------------------------------------------------
 
@@ -94,42 +107,89 @@ class Likelihood:
         Vectors outside a net's box are refused by the net.
         """
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
-        later = iter(self._solved(self._full(values)))
-        result = [
-            np.tile(self._log_start(counts), (len(values), 1)) if t == 0 else next(later)
-            for t, (counts, _) in zip(self.data.times, self.data.rows, strict=True)
-        ]
+        result = [np.empty((len(values), len(counts))) for counts, _ in self.data.rows]
+        for initial, which in self._starts(values):
+            for k, log_p in self._weighed(initial, values[which]).items():
+                result[k][which] = log_p
         for log_p in result:
             self._refuse_nonsense(log_p, values)
         return result
 
     def at(self, theta: ArrayLike) -> Problem:
         """The problem under one parameter vector, in the order of `names`: [P]."""
-        return replace(self.problem, theta=self._full(np.atleast_2d(np.asarray(theta, dtype=np.float64)))[0])
+        values = np.atleast_2d(np.asarray(theta, dtype=np.float64))
+        ((initial, _),) = self._starts(values)
+        return replace(self.problem, theta=self.parameters.theta(values)[0], initial=initial)
+
+    def laws(self, theta: ArrayLike, *, rng: np.random.Generator) -> list[Drawn]:
+        """The laws of what is read at every time of the data, to be drawn from, under one parameter vector: [P]."""
+        values = np.atleast_2d(np.asarray(theta, dtype=np.float64))
+        noise = {n: float(self.parameters.values(n, values)[0]) for n in self.parameters.noise}
+        problem = self.at(values[0])
+        start = [problem.initial] * int(0 in self.data.times)
+        later = self.solver.solve(replace(problem, times=self._later), rng=rng).laws if len(self._later) else ()
+        return [self.reading.drawn(law, noise) for law in (*start, *later)]
+
+    def as_read(self, counts: Counts) -> Counts:
+        """Counts of the data [..., D], those that the instrument cannot tell apart made equal."""
+        return self.reading.as_read(counts)
 
     def inside(self, thetas: ArrayLike) -> NDArray[np.bool_]:
-        """Whether parameter vectors lie in the net's box: [B, P] -> [B]; all do for solvers without a box."""
+        """Whether parameter vectors [B, P] can be weighed: [B].
+
+        They lie in the net's box (solvers without one have no bounds), and what follows from them is possible.
+        """
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
-        result = np.ones(len(values), dtype=bool)
-        for i, name in enumerate(self.names):
+        result = self.parameters.possible(values)
+        for name in self.parameters.moved:
             low, high = self._box.get(name, (-np.inf, np.inf))
-            result &= (values[:, i] >= low) & (values[:, i] <= high)
+            moved = self.parameters.values(name, values)
+            result &= (moved >= low) & (moved <= high)
+        if self.measurement is not None:
+            result &= self.measurement.possible({n: self.parameters.values(n, values) for n in self.parameters.noise})
         return result
 
     # refusals ------------------------------------------------------------------------------------
 
     def require_prior(self, prior: Mapping[str, Bounded]) -> None:
-        """Refuse a prior wider than the box a net was trained over: SettingError."""
+        """Refuse a prior wider than the box a net was trained over, and one of initial counts that is not of counts."""
+        for name in self.names:
+            if name in self.parameters.counts and not getattr(prior[name], "whole", False):
+                raise SettingError(
+                    f"{name!r} is a species: its prior is one of initial counts, which are whole",
+                    place="prior",
+                    mend=f"write {name} = {{integers = [low, high]}}",
+                )
         if not hasattr(self.solver, "box"):
             return
-        for name in self.names:
+        for name in self.parameters.moved:
             if name not in self._box:
                 raise SettingError(
                     f"{name!r} has a prior, but the net was trained with one value of it",
                     place="prior",
                     mend=f"train with {name!r} in the box, or fix it",
                 )
-            _require_within(name, prior[name], *self._box[name])
+            if name in self.names:
+                _require_within(name, prior[name], *self._box[name])
+        if self.derived:
+            self._require_derived_within(prior)
+
+    def _require_derived_within(self, prior: Mapping[str, Any]) -> None:
+        """Refuse expressions that lead outside the net's box, judged by draws of the prior."""
+        rng = np.random.default_rng(0)
+        draws = np.column_stack([prior[name].sample(rng, JUDGED) for name in self.names])
+        for name in self.derived:
+            if name not in self._box:
+                continue
+            low, high = self._box[name]
+            values = self.parameters.values(name, draws)
+            if (outside := 1.0 - float(((values >= low) & (values <= high)).mean())) > OUTSIDE:
+                raise SettingError(
+                    f"the expression of {name!r} has {outside:.2g} of its mass outside the training box "
+                    f"[{low:g}, {high:g}]",
+                    place="prior",
+                    mend="narrow the priors, or train over a wider box",
+                )
 
     def _refuse_times(self) -> None:
         if not np.isfinite(self.data.times).all() and not getattr(self.solver, "stationary", False):
@@ -150,14 +210,16 @@ class Likelihood:
             )
 
     def _refuse_impossible_starts(self) -> None:
-        for t, (counts, _) in zip(self.data.times, self.data.rows, strict=True):
-            if t == 0 and not np.isfinite(log_p := self._log_start(counts)).all():
-                row = counts[int(np.argmin(np.isfinite(log_p)))].tolist()
-                raise DataError(
-                    f"cells with {dict(zip(self.data.species, row, strict=True))} at time 0 contradict the start",
-                    place="data",
-                    mend="correct the initial counts of the model, or leave time 0 out",
-                )
+        if 0 not in self.data.times or self.parameters.counts or self.parameters.noise:
+            return
+        log_p, counts = self.reading.of_law(0, self.problem.initial, {}), self.data.rows[0][0]
+        if not np.isfinite(log_p).all():
+            row = counts[int(np.argmin(np.isfinite(log_p)))].tolist()
+            raise DataError(
+                f"cells with {dict(zip(self.data.species, row, strict=True))} at time 0 contradict the start",
+                place="data",
+                mend="correct the initial counts of the model, or leave time 0 out",
+            )
 
     def _refuse_nonsense(self, log_p: Array, thetas: Array) -> None:
         wrong = np.isnan(log_p) | (log_p > 1e-6)
@@ -171,22 +233,18 @@ class Likelihood:
 
     # inner ---------------------------------------------------------------------------------------
 
-    def _full(self, values: Array) -> Array:
-        """All parameters of the model, those sampled set to `values`: [B, P] -> [B, all]."""
-        result = np.tile(self.problem.theta, (len(values), 1))
-        result[:, self._positions] = values
-        return result
-
-    @cached_property
-    def _positions(self) -> list[int]:
-        return [self.problem.model.network.theta_names.index(n) for n in self.names]
-
-    @cached_property
-    def _splits(self) -> list[Splits]:
-        """What the solver is asked about for the rows of every time."""
+    def _read(self, observables: Observables) -> Exact | Measured:
+        """How the rows follow from latent counts; sums that no state shows, or too many, are refused here."""
         window = getattr(self.solver, "window", None)
-        limits = Limits.of(window, self._observables.axes) if isinstance(window, StateSpace) else None
-        return [self._observables.splits(counts, limits) for counts, _ in self.data.rows]
+        limits = Limits.of(window, observables.axes) if isinstance(window, StateSpace) else None
+        if self.measurement is None:
+            exact = Exact(observables, self.data, limits)
+            _ = exact.splits
+            return exact
+        self.measurement.require_observables(self.data.species)
+        start = float(self.problem.initial.expect(lambda x: np.ones(len(x))))
+        missing = 3 * float(getattr(self.solver, "leak", 0.0)) + max(0.0, 1.0 - start) + 1e-12
+        return Measured(observables, self.data, self.measurement, limits, missing)
 
     @cached_property
     def _later(self) -> Array:
@@ -194,27 +252,42 @@ class Likelihood:
         times = np.asarray(self.data.times, dtype=np.float64)
         return times[times > 0]
 
-    def _log_start(self, counts: Counts) -> Array:
-        return self._observables.law(self.problem.initial).log_prob(counts)
+    def _starts(self, values: Array) -> list[tuple[Distribution, NDArray[np.intp]]]:
+        """The distinct initial laws, each with the vectors [B, P] that have it."""
+        if not self.parameters.counts:
+            return [(self.problem.initial, np.arange(len(values)))]
+        distinct, back = np.unique(self.parameters.starts(values), axis=0, return_inverse=True)
+        return [(PointMass(start), np.flatnonzero(back.reshape(-1) == i)) for i, start in enumerate(distinct)]
 
-    def _solved(self, thetas: Array) -> Sequence[Array]:
-        """Log-probabilities of the rows after time 0, from the solver: [B, P] -> one [B, U_k] a time."""
+    def _weighed(self, initial: Distribution, values: Array) -> dict[int, Array]:
+        """Log-probabilities of the rows at every time k from one start: [B, P] -> [B, U_k] each."""
+        noise = {n: self.parameters.values(n, values) for n in self.parameters.noise}
+        result = {}
+        if 0 in self.data.times:
+            result[0] = self._of_laws(0, [initial] * len(values), noise)
         if len(self._later) == 0:
-            return []
-        splits = [s for t, s in zip(self.data.times, self._splits, strict=True) if t > 0]
-        problem = replace(self.problem, times=self._later)
-        found = asked(self.solver, problem, thetas, [s.states for s in splits], self._observables.axes, self.seed)
-        return [s.gather(log_p) for s, log_p in zip(splits, found, strict=True)]
+            return result
+        first = len(self.data.times) - len(self._later)
+        thetas, ks = self.parameters.theta(values), range(first, len(self.data.times))
+        problem = replace(self.problem, times=self._later, initial=initial)
+        if isinstance(self.solver, BatchSolver):
+            solver, axes = self.solver, list(self.reading.observables.axes)
 
+            def ask(rows: Sequence[Counts], which: NDArray[np.intp]) -> list[Array]:
+                return solver.log_prob_batch(problem, thetas[which], rows, axes, rng=np.random.default_rng(self.seed))
 
-def asked(
-    solver: Solver, problem: Problem, thetas: Array, rows: Sequence[Counts], axes: Sequence[int], seed: int
-) -> list[Array]:
-    """Log-probabilities of `rows[k]` [V_k, A] of the species at `axes` from any solver: one [B, V_k] a time."""
-    if isinstance(solver, BatchSolver):
-        return solver.log_prob_batch(problem, thetas, rows, list(axes), rng=np.random.default_rng(seed))
-    laws = [solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(seed)).laws for theta in thetas]
-    return [np.stack([law[k].marginal(axes).log_prob(c) for law in laws]) for k, c in enumerate(rows)]
+            return result | dict(zip(ks, self.reading.of_batch(ask, ks, noise, len(values)), strict=True))
+        laws = [
+            self.solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(self.seed)).laws
+            for theta in thetas
+        ]
+        return result | {k: self._of_laws(k, [law[k - first] for law in laws], noise) for k in ks}
+
+    def _of_laws(self, k: int, laws: Sequence[Distribution], noise: Mapping[str, Array]) -> Array:
+        if len(laws) > 1 and not noise and all(law is laws[0] for law in laws):
+            return np.tile(self.reading.of_law(k, laws[0], {}), (len(laws), 1))
+        each = [{n: float(v[b]) for n, v in noise.items()} for b in range(len(laws))]
+        return np.stack([self.reading.of_law(k, law, some) for law, some in zip(laws, each, strict=True)])
 
 
 def _require_within(name: str, prior: Bounded, low: float, high: float) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kinetix.errors import RunError, SettingError
 
+from .groups import Grouped
 from .likelihood import Likelihood
 from .prior_base import Prior
 
@@ -24,7 +25,7 @@ class LogPosterior:
     error. Vectors without prior density are not shown to the solver.
     """
 
-    likelihood: Likelihood
+    likelihood: Likelihood | Grouped
     prior: Mapping[str, Prior]
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ class Observations:
     source: str | None = None
     notes: tuple[str, ...] = ()
     sums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, Observations] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read_csv(
@@ -48,6 +49,7 @@ class Observations:
         time: str | float | None = None,
         columns: Columns | None = None,
         header: bool = True,
+        group: str | None = None,
     ) -> Observations:
         """Read a table with one row a cell: whole counts, and a time column or one time for all.
 
@@ -61,21 +63,30 @@ class Observations:
         "cytoplasmic")}, or "nuclear+cytoplasmic". Columns that count parts of one species are added by a key of
         several: {("RNA_nuc", "RNA_cyto"): "M"}, or "RNA_nuc+RNA_cyto". Both together are possible.
 
+        `group` is the column that says to which group (replicate, condition) a cell belongs.
+
         Fields are separated by comma, semicolon or tab, in UTF-8 or (by its byte-order mark) UTF-16.
         Anything that is not a count is a DataError that names row and column; rows are numbered as a
         spreadsheet does, the header being row 1.
         """
-        table = read_table(Path(path), time=time, columns=columns, header=header)
-        return cls._of(table.names, table.times, table.counts, str(path), table.notes, table.sums)
+        labels = () if group is None else (group,)
+        table = read_table(Path(path), time=time, columns=columns, header=header, labels=labels)
+        words = None if group is None else table.labels[group]
+        return cls._of(table.names, table.times, table.counts, str(path), table.notes, table.sums, words)
 
     @classmethod
     def from_counts(
-        cls, species: Sequence[str] | str | Mapping[str, str | Sequence[str]], times: ArrayLike, counts: ArrayLike
+        cls,
+        species: Sequence[str] | str | Mapping[str, str | Sequence[str]],
+        times: ArrayLike,
+        counts: ArrayLike,
+        *,
+        groups: Sequence[object] | None = None,
     ) -> Observations:
         """Observations of n cells from arrays: `times` [n] or one number, `counts` [n, D] or [n].
 
         `species` names the columns of `counts`; a mapping says what they count, as in
-        {"total": ("nuclear", "cytoplasmic"), "P": "P"}.
+        {"total": ("nuclear", "cytoplasmic"), "P": "P"}. `groups` [n] are labels of the cells.
         """
         names, sums = _named(species)
         values = np.asarray(counts)
@@ -85,7 +96,10 @@ class Observations:
         at = np.broadcast_to(np.asarray(times, dtype=np.float64), (len(values),))
         if np.isnan(at).any() or (at < 0).any():
             raise DataError("times are numbers from 0 up, or inf", place="times")
-        return cls._of(names, at, _whole(values), None, (), sums)
+        words = None if groups is None else tuple(str(word) for word in groups)
+        if words is not None and len(words) != len(values):
+            raise DataError(f"{len(words)} labels for {len(values)} cells", place="groups")
+        return cls._of(names, at, _whole(values), None, (), sums, words)
 
     @classmethod
     def _of(
@@ -96,6 +110,7 @@ class Observations:
         source: str | None,
         notes: tuple[str, ...],
         sums: Mapping[str, tuple[str, ...]],
+        words: Sequence[str] | None = None,
     ) -> Observations:
         if len(counts) == 0:
             raise DataError("there are no cells", file=source)
@@ -104,7 +119,11 @@ class Observations:
         for k in range(len(distinct)):
             states, repeats = np.unique(counts[which == k], axis=0, return_counts=True)
             rows.append((states.astype(np.int64), repeats.astype(np.int64)))
-        return cls(species, distinct, tuple(rows), source, notes, dict(sums))
+        groups = {}
+        for word in sorted(set(words or ())):
+            mine = np.array([w == word for w in words or ()])
+            groups[word] = cls._of(species, times[mine], counts[mine], source, (), sums)
+        return cls(species, distinct, tuple(rows), source, notes, dict(sums), groups)
 
     @property
     def parts(self) -> tuple[tuple[str, ...], ...]:
@@ -145,6 +164,8 @@ class Observations:
             digest.update(f"{time.hex()} {states.shape}".encode())
             digest.update(states.astype("<i8").tobytes())
             digest.update(repeats.astype("<i8").tobytes())
+        for name, group in self.groups.items():
+            digest.update(f"{name} {group.digest}".encode())
         return digest.hexdigest()
 
     def require_species(self, network: ReactionNetwork) -> None:
@@ -165,7 +186,8 @@ class Observations:
     def __str__(self) -> str:
         times = f"{len(self.times)} times" if len(self.times) > 1 else f"time {self.times[0]:g}"
         where = f", from {Path(self.source).name}" if self.source else ""
-        return f"{self.cells:,} cells at {times}, species {', '.join(self.species)}{where}"
+        groups = f" in {len(self.groups)} groups" if self.groups else ""
+        return f"{self.cells:,} cells{groups} at {times}, species {', '.join(self.species)}{where}"
 
 
 def _named(

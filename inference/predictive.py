@@ -7,20 +7,19 @@ A. Gelman, X.-L. Meng, H. Stern, Statistica Sinica 6 (1996) 733.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.distribution import Distribution
 from kinetix.errors import SettingError
-from kinetix.problem import Problem
 from kinetix.solver import Solver
 
-from .observables import Observables
-from .priors import split_fixed
+from .groups import Grouped
+from .likelihood import Likelihood
+from .question import Question
+from .reading import Drawn
 
 if TYPE_CHECKING:
     from .posterior import Posterior
@@ -123,8 +122,12 @@ def predictive_check(
         reason = f"cells of the stationary law cannot be drawn anew: {name} does not know it"
         raise SettingError(reason, place="time", mend="use fsp, or give a late time")
     repeats = max(1, min(REPEATS, SAMPLES // (draws * max(1, data.cells))))
-    laws = list(_laws(posterior, solver, draws, rng))
-    tables = [_compared(posterior, k, [law[k] for law in laws], repeats, rng) for k in range(len(data.times))]
+    asked = _asked(posterior, solver)
+    laws = [asked.laws(values, rng=rng) for values in posterior.resample(draws, rng=rng)]
+    cells = [asked.as_read(data.counts(k)) for k in range(len(data.times))]
+    tables = [
+        _compared(cells[k], int(data.largest.max()), [law[k] for law in laws], repeats, rng) for k in range(len(cells))
+    ]
     *parts, replicated = zip(*tables, strict=True)
     observed, low, high, z, p, shares_observed, shares = map(np.stack, parts)
     return PredictiveCheck(
@@ -143,28 +146,17 @@ def statistics(counts: Counts) -> Array:
     return np.stack([mean, variance, zero, counts.max(axis=-2), fano], axis=-1)
 
 
-def _laws(posterior: Posterior, solver: Solver, draws: int, rng: np.random.Generator) -> Iterator[list[Distribution]]:
-    """The laws of the observed species at the times of the data, for each of `draws` parameter vectors."""
-    data, network = posterior.data, posterior.network
-    _, fixed = split_fixed(posterior.prior)
-    later = data.times[data.times > 0]
-    problem = Problem.of(network, later if len(later) else [1.0], parameters=fixed)
-    seen = Observables.of(data, network)
-    places = [network.theta_names.index(name) for name in posterior.names]
-    start = [seen.law(problem.initial)] * int((data.times == 0).sum())
-    for values in posterior.resample(draws, rng=rng):
-        theta = problem.theta.copy()
-        theta[places] = values
-        solved = solver.solve(replace(problem, theta=theta), rng=rng).laws if len(later) else ()
-        yield [*start, *(seen.law(law) for law in solved)]
+def _asked(posterior: Posterior, solver: Solver) -> Likelihood | Grouped:
+    """The likelihood that the posterior answered, under `solver`."""
+    told = posterior.meta.get("question", {})
+    return Question.again(posterior.network, posterior.data, posterior.prior, told).likelihood(solver)
 
 
 def _compared(
-    posterior: Posterior, k: int, laws: list[Distribution], repeats: int, rng: np.random.Generator
+    cells: Counts, largest: int, laws: list[Drawn], repeats: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], ...]:
-    """The comparison at one time: arrays [D, K], shares [D, M] and [3, D, M], one new data set a law."""
-    cells = posterior.data.counts(k)
-    n, width = len(cells), int(1.3 * posterior.data.largest.max()) + 6
+    """The comparison of `cells` [n, D]: arrays [D, K], shares [D, M] and [3, D, M], one new data set a law."""
+    n, width = len(cells), int(1.3 * largest) + 6
     made, shares, first = [], [], []
     for law in laws:
         new = law.sample(repeats * n, rng=rng).reshape(repeats, n, -1)

@@ -16,19 +16,22 @@ from typing import Any
 from kinetix.errors import KinetixError, SettingError
 
 from .prior_base import Prior
+from .prior_counts import Integers
 from .prior_laws import Beta, Exponential, Fixed, Gamma, HalfNormal, LogNormal, LogUniform, Normal, Uniform
 
 __all__ = [
-    "KINDS", "Beta", "Exponential", "Fixed", "Gamma", "HalfNormal", "LogNormal", "LogUniform", "Normal", "Prior",
-    "Uniform", "beta", "exponential", "fixed", "from_table", "gamma", "half_normal", "log_normal", "log_uniform",
-    "normal", "split_fixed", "to_table", "uniform",
+    "KINDS", "Beta", "Exponential", "Fixed", "Gamma", "HalfNormal", "Integers", "LogNormal", "LogUniform", "Normal",
+    "Prior", "Uniform", "beta", "exponential", "fixed", "from_table", "gamma", "half_normal", "integers", "log_normal",
+    "log_uniform", "normal", "split_fixed", "to_table", "uniform",
 ]  # fmt: skip
 
 uniform, log_uniform, normal, log_normal = Uniform, LogUniform, Normal, LogNormal
 gamma, exponential, half_normal, beta, fixed = Gamma, Exponential, HalfNormal, Beta, Fixed
+integers = Integers
 
 KINDS: Mapping[str, type[Prior]] = {
-    law.name(): law for law in (Uniform, LogUniform, Normal, LogNormal, Gamma, Exponential, HalfNormal, Beta, Fixed)
+    law.name(): law
+    for law in (Uniform, LogUniform, Normal, LogNormal, Gamma, Exponential, HalfNormal, Beta, Integers, Fixed)
 }
 """Every prior by its name."""
 

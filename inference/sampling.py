@@ -7,7 +7,7 @@ or the steps are used up; the answer says which. The same seed gives the same dr
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass, replace
 from importlib.metadata import version
@@ -20,19 +20,21 @@ from numpy.typing import NDArray
 from kinetix.errors import KinetixError, SettingError
 from kinetix.journal import Journal
 from kinetix.network import ReactionNetwork
-from kinetix.problem import Problem
 from kinetix.provenance import versions
 from kinetix.solver import Solver
 
 from .chain_store import ChainStore
 from .chains import Chains, Progress, walk
 from .diagnostics import Diagnostics
+from .groups import Grouped
 from .likelihood import Likelihood
 from .log_posterior import LogPosterior
+from .measurement import Measurement
 from .observations import Observations
 from .posterior import Posterior
 from .prior_base import Prior
-from .priors import from_table, split_fixed, to_table
+from .priors import to_table
+from .question import Question
 from .reweighting import Weighed, not_checked, weigh
 from .summary import ESS, RHAT
 
@@ -52,6 +54,9 @@ def infer(  # noqa: PLR0913 - the face of api.md
     prior: Mapping[str, Any],
     likelihood: Solver,
     exact: Solver | None = None,
+    measurement: Measurement | None = None,
+    derived: Mapping[str, Any] | None = None,
+    per_group: Sequence[str] = (),
     rng: np.random.Generator,
     ensembles: int = 4,
     walkers: int | None = None,
@@ -63,6 +68,10 @@ def infer(  # noqa: PLR0913 - the face of api.md
     resume: bool = False,
 ) -> Posterior:
     """The posterior of the parameters in `prior` given the cells in `data`.
+
+    A name in `prior` is a parameter of the model, a species (its initial count: `prior.integers`), a
+    parameter of the `measurement`, or one that the expressions in `derived` (name -> sympy expression)
+    make those of. Names in `per_group` are sampled apart for every group of the data.
 
     `ensembles` independent ensembles of `walkers` (default 32, or 4 a parameter where that is more) walk
     `steps` steps, or, where that is None, until the chains have converged or `max_steps` are used up. The
@@ -79,15 +88,13 @@ def infer(  # noqa: PLR0913 - the face of api.md
     DataError for cells that the model cannot produce.
     """
     began = time.process_time()
-    given = from_table(prior)
-    free, fixed = split_fixed(given)
+    asked = Question.of(network, data, prior, measurement=measurement, derived=derived, per_group=per_group)
+    given, free = asked.prior, asked.free
     count = _checked(free, ensembles, walkers, steps, max_steps, exact_draws)
-    problem = Problem.of(network, data.times, parameters=fixed)
-    fit = Likelihood(likelihood, problem, data, tuple(free))
-    target = LogPosterior(fit, free)
+    target = LogPosterior(asked.likelihood(likelihood), free)
     # an exact solver is asked about the same cells: what it refuses is known before the walk
-    judge = None if exact is None else Likelihood(exact, problem, data, tuple(free))
-    question = _question(target, given, rng, ensembles, count)
+    judge = None if exact is None else asked.likelihood(exact)
+    question = _question(target, given, rng, ensembles, count) | asked.told()
     *streams, last = rng.spawn(ensembles + 1)
     notes: list[str] = []
     with ExitStack() as stack:
@@ -120,6 +127,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
             "settings": {"ensembles": ensembles, "walkers": count, "steps": int(chains.u.shape[1]), "asked": steps},
             "every": chains.stride,
             "acceptance": chains.acceptance,
+            "question": asked.told(),
             "fingerprint": network.fingerprint,
             "data": data.digest,
             "versions": versions(),
@@ -161,7 +169,7 @@ def _own_units(target: LogPosterior, chains: Chains) -> Array:
 
 def _exact_stage(
     target: LogPosterior,
-    judge: Likelihood | None,
+    judge: Likelihood | Grouped | None,
     draws: Array,
     log_density: Array,
     aim: int,
@@ -187,7 +195,7 @@ def _exact_stage(
     return found if estimate is None else replace(found, gate={**found.gate, "estimated": estimate})
 
 
-def _not_exact(likelihood: Likelihood, theta: Array) -> tuple[str | None, float | None]:
+def _not_exact(likelihood: Likelihood | Grouped, theta: Array) -> tuple[str | None, float | None]:
     """Why a solver is not to be taken for exact, asked for the error of its laws at one parameter vector.
 
     And the estimate of that error, where none is proven and that was judged.

@@ -22,6 +22,7 @@ from kinetix.errors import TruncationError as TruncationError
 from kinetix.errors import UnsupportedFeature as UnsupportedFeature
 from kinetix.events import Event as Event
 from kinetix.inference import priors as prior
+from kinetix.inference.measurement import Measurement as Measurement
 from kinetix.inference.observations import Observations as Observations
 from kinetix.inference.posterior import Posterior as Posterior
 from kinetix.network import Parameter as Parameter
@@ -55,6 +56,7 @@ __all__ = [
     "LinearNoise",
     "LockedError",
     "MeanField",
+    "Measurement",
     "ModelError",
     "Observations",
     "Parameter",

@@ -19,7 +19,10 @@ from .outcome import GATE, OK, Outcome
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
 
-QUESTION = {"network", "data", "prior", "likelihood", "exact", "rng", "progress", "output", "resume", "return"}
+QUESTION = {
+    "network", "data", "prior", "likelihood", "exact", "measurement", "derived", "per_group", "rng", "progress",
+    "output", "resume", "return",
+}  # fmt: skip
 """Arguments of `sampling.infer` that the command has options of its own for."""
 
 POSTERIOR = "posterior.nc"
@@ -42,6 +45,10 @@ def infer(
         ),
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column with the times, or one time for all cells.")] = None,
+    group: Annotated[str | None, typer.Option(help="The column with the group (replicate) of a cell.")] = None,
+    per_group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A parameter that every group has apart (repeatable).")
+    ] = None,
     header: Annotated[bool, typer.Option("--header/--no-header", help="Whether the first line names columns.")] = True,
     parameters: Set = None,
     initial: Initial = None,
@@ -60,13 +67,14 @@ def infer(
 ) -> Outcome:
     """Infer rates from a table of single-cell counts.
 
+    Beside [prior] the TOML file may have [derived] koff = "kon / ratio", and [measurement] capture = {M = 0.3}.
     Any setting of the sampler is an option. The exit code is 3 when the chains have not converged or
     the net is not certified at the posterior.
     """
     import numpy as np
 
     from .files import require_readable, require_writable
-    from .tables import read_priors, read_truth, told_by
+    from .tables import base_of, read_priors, read_question, read_truth, told_by
 
     folder, output = folder_of(output, resume=resume)
     if folder is None:
@@ -74,6 +82,7 @@ def infer(
     require_writable(report, (".html", ".htm"), "option --report")
     network = read_model(model, law=law, scale=scale, format=format)
     network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
+    told = read_question(prior)
     beliefs, known = read_priors(prior), read_truth(truth) if truth is not None else {}
 
     from kinetix.inference.observations import Observations
@@ -86,11 +95,15 @@ def infer(
 
     settings = settings_of(ctx, None, "infer", sampler_settings())
     cells = Observations.read_csv(
-        require_readable(data, "table of cells"), time=time_of(time), columns=columns_of(column), header=header
+        require_readable(data, "table of cells"),
+        time=time_of(time),
+        columns=columns_of(column),
+        header=header,
+        group=group,
     )
     weigher, number_of_run = solver_of(likelihood), seed_for(seed, folder, resume=resume)
     judge = judge_of(None if exact.lower() == "none" else exact, weigher)
-    named = told_by(prior, "prior", beliefs, network.theta_names)
+    named = told_by(prior, "prior", map(base_of, beliefs), told.names(network))
     with named, shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
         posterior = infer_rates(
             network,
@@ -98,6 +111,9 @@ def infer(
             prior=beliefs,
             likelihood=weigher,
             exact=judge,
+            measurement=told.measurement,
+            derived=told.derived,
+            per_group=per_group or (),
             seed=number_of_run,
             progress=progress,
             output=folder,

@@ -3,6 +3,9 @@
 [prior]                              [box]
 kon = {log_uniform = [0.01, 10]}     kon = [0.01, 10]
 dm = 1.0
+
+[measurement]                        [derived]
+capture = {M = 0.3, P = "seen"}      koff = "kon / ratio"
 """
 
 from __future__ import annotations
@@ -11,16 +14,20 @@ import contextlib
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinetix.errors import DataError, SettingError
-from kinetix.network import require_known
+from kinetix.network import ReactionNetwork, require_known
 
 from .files import require_readable
 
-TABLES = ("prior", "box", "truth")
+if TYPE_CHECKING:
+    from kinetix.inference.measurement import Measurement
+
+TABLES = ("prior", "box", "truth", "measurement", "derived")
 LARGEST = 1_000_000
 """Bytes of a TOML file that is still read."""
 
@@ -47,6 +54,45 @@ def read_truth(path: Path) -> dict[str, float]:
         if not _is_number(value):
             raise DataError(f"{value!r} is not a number", file=str(path), place=f"[truth] {name}", mend="write one")
     return {name: float(value) for name, value in table.items()}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file says beside the priors: `measurement`, and `derived` parameters as expressions."""
+
+    measurement: Measurement | None
+    derived: Mapping[str, Any]
+
+    def names(self, network: ReactionNetwork) -> tuple[str, ...]:
+        """Everything that may have a prior."""
+        noise = () if self.measurement is None else self.measurement.parameters
+        inputs = sorted({s.name for e in self.derived.values() for s in e.free_symbols})
+        return tuple(dict.fromkeys((*network.theta_names, *network.species_names, *noise, *inputs)))
+
+
+def read_question(path: Path) -> Told:
+    """The tables `[measurement]` and `[derived]` of a file, where it has them."""
+    from kinetix.inference.measurement import Measurement
+
+    from .formulas import formula
+
+    content = _content(path)
+    for key in ("measurement", "derived"):
+        if not isinstance(content.get(key, {}), dict):
+            raise DataError(f"[{key}] is no table", file=str(path), mend=f"write [{key}] on a line of its own")
+    given = content.get("measurement", {})
+    try:
+        require_known(given, [f.name for f in fields(Measurement)], "part of a measurement")
+        measurement = Measurement(**given) if given else None
+        derived = {name: formula(str(text), f"[derived] {name}") for name, text in content.get("derived", {}).items()}
+    except SettingError as problem:
+        raise problem.within(str(path)) from problem
+    return Told(measurement, derived)
+
+
+def base_of(name: str) -> str:
+    """The parameter behind one of a group: ksyn for ksyn[a]."""
+    return name.partition("[")[0] if name.endswith("]") else name
 
 
 @contextlib.contextmanager
@@ -77,7 +123,7 @@ def _content(path: Path) -> dict[str, Any]:
     for name in content:
         if name not in TABLES:
             near = get_close_matches(name, TABLES, n=1)
-            mend = f"did you mean [{near[0]}]?" if near else "use [prior], [box] or [truth]"
+            mend = f"did you mean [{near[0]}]?" if near else f"use {', '.join(f'[{t}]' for t in TABLES)}"
             raise DataError(f"unknown table [{name}]", file=str(path), mend=mend)
     return content
 

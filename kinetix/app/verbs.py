@@ -20,9 +20,11 @@ from kinetix.solution import Solution
 from kinetix.solver import Solver, require_times
 
 from .choice import require_arguments, seed_of, solver_of
+from .formulas import read_formulas
 from .resumed import seed_for
 
 if TYPE_CHECKING:
+    from kinetix.inference.measurement import Measurement
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
 
@@ -78,17 +80,25 @@ def solve(
     return chosen.solve(problem, rng=np.random.default_rng(number)).with_meta(seed=number)
 
 
-def infer(
+def infer(  # noqa: PLR0913 - the face of api.md
     network: ReactionNetwork,
     data: Observations,
     *,
     prior: Mapping[str, Any],
     likelihood: Solver | str = "fsp",
     exact: Solver | str | None = "auto",
+    measurement: Measurement | None = None,
+    derived: Mapping[str, Any] | None = None,
+    per_group: Sequence[str] = (),
     seed: int | None = None,
     **settings: Any,
 ) -> Posterior:
     """The posterior of the parameters in `prior` given the cells in `data`.
+
+    A name in `prior` is a parameter of the model; a species, whose initial count is inferred then (give
+    `kx.prior.integers(low, high)`); a parameter that the `measurement` names; or one that `derived` uses:
+    {"koff": "kon / ratio"} makes koff of two others. Names in `per_group` are inferred for every group of the
+    data apart, as `name[group]`; the others are shared.
 
     `likelihood` is a solver that weighs counts, its name, or the folder of a trained net. `exact`
     (another solver) checks and corrects it: "auto" is FSP for a net, where FSP can answer, and nothing
@@ -111,6 +121,9 @@ def infer(
         prior=prior,
         likelihood=weigher,
         exact=judge,
+        measurement=measurement,
+        derived=read_formulas(derived),
+        per_group=per_group,
         rng=np.random.default_rng(number),
         **settings,
     )
