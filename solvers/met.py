@@ -20,7 +20,8 @@ import numpy as np
 from kinetix.compiler import compile_network
 from kinetix.constructs import require
 from kinetix.errors import SettingError, UnsupportedFeature
-from kinetix.network import ReactionNetwork
+from kinetix.network import ReactionNetwork, require_known
+from kinetix.space import StateSpace
 
 from .nets.anchors import Anchors
 from .nets.autoregressive import Autoregressive
@@ -53,8 +54,9 @@ class MET:
     `contexts` rate vectors in the pool of exact laws, `batch` of these (or VANs) a step,
     `rate` the peak learning rate, `optimiser` "adamw", "orthogonal" (steps of `nets.descent` for hidden
     matrices) or "auto" (orthogonal where a step weighs enough to pay for them), `caps` species -> largest
-    count of the window (default: found), `held_out` contexts of the certificate, `device` "auto", "cpu",
-    "cuda" ..., `threads` of torch.
+    count of the window (default: found), `observed` the species that data will show: the net speaks of them
+    first, so that the others are summed out exactly at no cost, `held_out` contexts of the certificate,
+    `device` "auto", "cpu", "cuda" ..., `threads` of torch.
     """
 
     decoder: Literal["film", "attention"] = "film"
@@ -69,11 +71,13 @@ class MET:
     rate: float = 4e-3
     optimiser: Literal["auto", "adamw", "orthogonal"] = "auto"
     caps: Mapping[str, int] | None = None
+    observed: tuple[str, ...] = ()
     held_out: int = 100
     device: str = "auto"
     threads: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "observed", _names(self.observed))
         for name, least, most in (
             ("width", 8, 4096), ("layers", 1, 64), ("heads", 1, 64), ("contexts", 8, 10**6), ("vans", 1, 10**5),
             ("batch", 1, 10**5), ("held_out", 0, 10**4), ("threads", 1, 1024),
@@ -103,6 +107,11 @@ class MET:
     def shape(self) -> Shape:
         """The size of the net."""
         return Shape(self.decoder, self.width, self.layers, self.heads)
+
+    def layout(self, window: StateSpace, network: ReactionNetwork) -> Layout:
+        """The order in which the net speaks of the species of a window."""
+        require_known(self.observed, network.species_names, "species")
+        return Layout.of(window, [network.species_names.index(name) for name in self.observed])
 
     def train(  # noqa: PLR0913 - the face of api.md
         self,
@@ -158,7 +167,7 @@ class MET:
         model = compile_network(domain.network)
         seconds = clock.wall if clock.wall is not None else clock.cpu
         window, teacher, make = choose(model, domain, self.teacher, self.caps, roots[0], seconds)
-        layout = Layout.of(window)
+        layout = self.layout(window, domain.network)
         if not layout.caps:
             raise UnsupportedFeature("no species varies freely in this model", place="met", mend="solve it with fsp")
         with seeded(roots[1]):
@@ -175,6 +184,13 @@ class MET:
             judge=Anchors.of(domain) if "fsp" in teacher and (progress or folder) else None,
         )  # fmt: skip
         return net, record, teacher
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise SettingError(f"observed is {given!r}", place="met", mend="give distinct names of species")
+    return names
 
 
 def from_saved(network: ReactionNetwork, manifest: Mapping[str, Any], weights: Weights) -> TrainedMET:

@@ -47,7 +47,10 @@ class Autoregressive(nn.Module, ABC):
 
     @abstractmethod
     def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
-        """Teacher-forced raw logits: [B, C], [B, n, D] -> D tensors [B, n, cap_i]; position i reads values < i."""
+        """Teacher-forced raw logits: [B, C], [B, n, D] -> D tensors [B, n, cap_i]; position i reads values < i.
+
+        Of values of the first L positions only, [B, n, L], the first L tensors.
+        """
 
     @abstractmethod
     def begin(self, context: Tensor) -> Any:
@@ -67,7 +70,8 @@ class Autoregressive(nn.Module, ABC):
     def log_conditionals(self, context: Tensor, counts: Tensor) -> list[Tensor]:
         """Log P(. | counts < i) of every position, normalised over the admissible values.
 
-        [B, C], [B, D] -> D tensors [B, cap_i]; or [B, n, D] -> D tensors [B, n, cap_i].
+        [B, C], [B, D] -> D tensors [B, cap_i]; or [B, n, D] -> D tensors [B, n, cap_i]. Given the first L
+        values only, the first L tensors.
         """
         values = counts if counts.ndim == 3 else counts[:, None]
         raw = self.logits(context, values)

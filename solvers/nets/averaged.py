@@ -52,3 +52,14 @@ class Averaged:
         table = self.values.new_zeros(self.net.caps[first], self.net.caps[second], dtype=torch.float64)
         table.index_add_(0, self.values[:, first], self.conditionals[second].double())
         return np.asarray((table / len(self.values)).cpu().numpy(), dtype=np.float64)
+
+
+def averaged_marginals(net: Autoregressive, contexts: Tensor, which: NDArray[np.int64], values: Tensor) -> list[Array]:
+    """The laws of the values at all positions, from draws `values` [n, D] at `contexts[which]`: D of [cap_i]."""
+    sums = [np.zeros(cap) for cap in net.caps]
+    with torch.no_grad():
+        for some in torch.split(torch.arange(len(values)), BLOCK):
+            prompts = contexts[torch.from_numpy(which[some.numpy()]).to(contexts.device)]
+            for i, c in enumerate(net.log_conditionals(prompts, values[some])):
+                sums[i] += c.exp().double().sum(dim=0).cpu().numpy()
+    return [total / len(values) for total in sums]

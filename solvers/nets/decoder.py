@@ -107,7 +107,7 @@ class Film(Autoregressive):
         film = self._film(context)[:, None]  # one prompt, n states
         zero = self.positions.new_zeros(*values.shape[:2], self.positions.shape[1])
         total, result = zero, []
-        for i, head in enumerate(self.heads):
+        for i, head in zip(range(values.shape[-1]), self.heads, strict=False):
             if i:
                 total = total + self.embeddings[i - 1](values[..., i - 1])
             result.append(head(self._blocks(film, total, i)))
@@ -191,16 +191,17 @@ class Attention(Autoregressive):
     def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
         """Teacher-forced raw logits; see `Autoregressive.logits`."""
         batch, states, positions = values.shape
-        h = self.positions.expand(batch * states, positions, -1)
+        h = self.positions[:positions].expand(batch * states, positions, -1)
         if positions > 1:
-            embedded = [e(values[..., i].flatten()) for i, e in enumerate(self.embeddings)]
+            embedders = zip(range(positions - 1), self.embeddings, strict=False)
+            embedded = [e(values[..., i].flatten()) for i, e in embedders]
             h = torch.cat([h[:, :1], h[:, 1:] + torch.stack(embedded, dim=1)], dim=1)
         for block, memory in zip(self._decoder, self._memories(context), strict=True):
             h = block(h, causal=True)
             h = block.cross(h.reshape(batch, states * positions, -1), memory).reshape(h.shape)
             h = block.finish(h)
         h = self.norm(h).reshape(batch, states, positions, -1)
-        return [head(h[:, :, i]) for i, head in enumerate(self.heads)]
+        return [head(h[:, :, i]) for i, head in zip(range(positions), self.heads, strict=False)]
 
     def begin(self, context: Tensor) -> _AttentionState:
         """Keys and values of the prompt, and an empty cache."""

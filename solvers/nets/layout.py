@@ -7,6 +7,7 @@ admissible after a prefix, so that a net puts no probability on states that cann
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,9 +28,13 @@ class Layout:
     order: tuple[int, ...]
 
     @classmethod
-    def of(cls, window: StateSpace) -> Layout:
-        """The layout with the species of fewest values first (genes before proteins)."""
-        return cls(window, tuple(int(i) for i in np.argsort(window.shape, kind="stable")))
+    def of(cls, window: StateSpace, first: Collection[int] = ()) -> Layout:
+        """The layout with the species of fewest values first (genes before proteins).
+
+        Species in `first` (network indices), or those that they follow from, come before all others.
+        """
+        followed = window.basis[list(first)].any(axis=0) if first else np.zeros(len(window.free), dtype=bool)
+        return cls(window, tuple(sorted(range(len(window.free)), key=lambda i: (not followed[i], window.shape[i]))))
 
     def __post_init__(self) -> None:
         signs = np.sign(self.constraints[1])

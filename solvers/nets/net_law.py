@@ -16,9 +16,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from kinetix.distribution import Distribution, Sampled, Tabulated
+from kinetix.distribution import Distribution, Sampled, Tabulated, mean
 
 from .autoregressive import Autoregressive
+from .averaged import averaged_marginals
 from .observed import Marginal, log_prob_observed
 
 Array = NDArray[np.float64]
@@ -32,6 +33,9 @@ ROWS = 100_000
 
 DRAWS = 100_000
 """Draws that stand for the law where no table does."""
+
+AVERAGED = 20_000
+"""Draws whose conditionals are averaged to a marginal: less noise than a histogram of many more."""
 
 HELD = 4_000_000
 """Log-probabilities that are held at once."""
@@ -69,28 +73,39 @@ class OfNet(ABC):
             result[block] = np.logaddexp.reduce(found.astype(np.float64) + log_weight[:, None], axis=0)
         return result.reshape(x.shape[:-1])
 
-    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
-        """Independent draws (of the law renormalised): [n, S]."""
+    def _drawn(self, n: int, rng: np.random.Generator) -> tuple[Counts, Tensor]:
+        """Prompts by number [n] and values drawn at them [n, D]."""
         contexts, weights = self.prompts
         which = np.zeros(n, np.int64) if len(weights) == 1 else rng.choice(len(weights), n, p=weights / weights.sum())
         generator = torch.Generator(contexts.device).manual_seed(int(rng.integers(2**62)))
-        empty = np.zeros((0, len(self.net.caps)), dtype=np.int64)
+        empty = torch.zeros((0, len(self.net.caps)), dtype=torch.int64, device=contexts.device)
         blocks = [torch.from_numpy(which[k : k + 8192]).to(contexts.device) for k in range(0, n, 8192)]
-        parts = [self.net.sample(contexts[some], generator=generator).cpu().numpy() for some in blocks]
-        return self.net.layout.counts(np.concatenate([empty, *parts]))
+        return which, torch.cat([empty, *(self.net.sample(contexts[some], generator=generator) for some in blocks)])
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
+        """Independent draws (of the law renormalised): [n, S]."""
+        _, values = self._drawn(n, rng)
+        return self.net.layout.counts(values.cpu().numpy())
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
         """The expectation of f: over the table, or over draws where no table fits."""
         return self._sums.expect(f)
 
     def marginal(self, axes: Sequence[int]) -> Distribution:
-        """The law of the species at `axes`: a table, or draws where none fits."""
+        """The law of the species at `axes`: a table, summed or, where the others are many, averaged over draws.
+
+        Draws themselves where no table fits.
+        """
         contexts, weights = self.prompts
         if self._is_tabled:
             return self._sums.marginal(axes)
         part = Marginal(self.net.layout, tuple(axes))
-        if part.space.size > TABLE or part.many * len(weights) > ROWS:
+        if part.space.size > TABLE:
             return self._sums.marginal(axes)
+        if part.many * len(weights) > ROWS and len(axes) == 1 and axes[0] in self.net.layout.species:
+            return Tabulated(part.space, weights.sum() * self._free[self.net.layout.species.index(axes[0])])
+        if part.many * len(weights) > ROWS:
+            return Tabulated(part.space, weights.sum() * part.averaged(self.net, contexts, *self._few))
         blocks = torch.split(torch.arange(len(weights)), max(1, TABLE // part.space.size))
         tables = (weights[b.numpy()] @ part.tables(self.net, contexts[b]).double().cpu().numpy() for b in blocks)
         return Tabulated(part.space, np.asarray(sum(tables), dtype=np.float64))
@@ -106,6 +121,23 @@ class OfNet(ABC):
     def drawn(self) -> Counts:
         """Draws that stand for the law where no table does: [n, S]."""
         return self.sample(DRAWS, rng=np.random.default_rng(self.seed))
+
+    def means(self) -> Array:
+        """The mean counts [S]: those of the table, or of the averaged marginals, which others follow linearly."""
+        if self._is_tabled:
+            return mean(self._sums)
+        layout = self.net.layout
+        own = layout.lower + np.array([p @ np.arange(len(p)) for p in self._free])
+        return np.asarray(layout.window.basis[:, list(layout.order)] @ own + layout.window.offset, dtype=np.float64)
+
+    @cached_property
+    def _few(self) -> tuple[Counts, Tensor]:
+        return self._drawn(AVERAGED, np.random.default_rng(self.seed))
+
+    @cached_property
+    def _free(self) -> list[Array]:
+        """The marginals of the values at all positions, averaged: D of [cap_i]."""
+        return averaged_marginals(self.net, self.prompts[0], *self._few)
 
     @property
     def _is_tabled(self) -> bool:

@@ -131,12 +131,30 @@ class Marginal:
         heads[:, last:] = 0
         distinct, back = np.unique(heads.cpu().numpy(), axis=0, return_inverse=True)
         with torch.no_grad():
-            rows = torch.from_numpy(distinct).to(context.device)
+            rows = torch.from_numpy(distinct[:, : self.length]).to(context.device)
             p = net.log_conditionals(context, rows[None])[last][0].exp().double().cpu().numpy()
         place = self._places(distinct)
         result = np.zeros((len(distinct), size + 1))
         np.add.at(result, (np.arange(len(distinct))[:, None], place), p)
         return np.asarray(result[back.reshape(-1), :size])
+
+    def averaged(self, net: Autoregressive, contexts: Tensor, which: Counts, values: Tensor) -> NDArray[np.float64]:
+        """The mean over draws `values` [n, D] at `contexts[which]` of the laws after what comes before: [N]."""
+        if self.length == 0:
+            return np.ones(1)
+        heads = np.concatenate([which[:, None], values[:, : self.length - 1].cpu().numpy()], axis=1)
+        distinct, repeats = np.unique(heads, axis=0, return_counts=True)
+        prefixes = np.zeros((len(distinct), values.shape[1]), dtype=np.int64)
+        prefixes[:, : self.length - 1] = distinct[:, 1:]
+        total, rows = np.zeros(self.space.size + 1), max(1, CELLS // sum(self.layout.caps[: self.length]))
+        for block in (slice(k, k + rows) for k in range(0, len(distinct), rows)):
+            prompts = contexts[torch.from_numpy(distinct[block, 0]).to(contexts.device)]
+            some = torch.from_numpy(prefixes[block, : self.length]).to(contexts.device)
+            with torch.no_grad():
+                p = net.log_conditionals(prompts, some)[-1].exp().double().cpu().numpy()
+            place = self._places(prefixes[block]).ravel()
+            total += np.bincount(place, (repeats[block, None] * p).ravel(), minlength=len(total))
+        return np.asarray(total[:-1] / len(values))
 
     @cached_property
     def _weights(self) -> Counts:
@@ -166,7 +184,7 @@ class Marginal:
 
 def _chain(net: Autoregressive, context: Tensor, prefixes: Tensor, length: int) -> tuple[Tensor, Tensor]:
     """Log P of prefixes of `length - 1` values [B, R] and the conditionals after them [B, R, cap]."""
-    conditionals = net.log_conditionals(context, prefixes.expand(len(context), *prefixes.shape))[:length]
+    conditionals = net.log_conditionals(context, prefixes[:, :length].expand(len(context), -1, -1))
     total = context.new_zeros(len(context), len(prefixes))
     for i, c in enumerate(conditionals[:-1]):
         total = total + c.gather(-1, prefixes[:, i].expand(len(context), -1)[..., None])[..., 0]
@@ -186,7 +204,7 @@ def _completions(layout: Layout, rows: Counts, axes: Sequence[int]) -> tuple[Cou
         raise UnsupportedFeature(
             f"summing out the unobserved species takes {many} terms for each observation",
             place="net",
-            mend="observe more species, or use fsp",
+            mend="observe more species, train with observed= those, or use fsp",
         )
     values = np.zeros((len(rows), many, length), dtype=np.int64)
     if hidden:

@@ -66,7 +66,7 @@ class Recurrent(Autoregressive):
         hidden = self._cell(self.begin(context), 0, None)
         result = [self._head(hidden, 0)[:, None].expand(batch, draws, -1)]
         hidden = hidden[:, None].expand(batch, draws, -1).reshape(batch * draws, self.width)
-        for i in range(1, len(self.caps)):
+        for i in range(1, values.shape[-1]):
             hidden = self._cell(hidden, i, values[..., i - 1].reshape(-1))
             result.append(self._head(hidden, i).reshape(batch, draws, -1))
         return result

@@ -14,7 +14,6 @@ from kinetix.network import ReactionNetwork
 from .box import Box
 from .checkpoint import Weights
 from .decoder import make_net
-from .layout import Layout
 from .trained import nearest_device, saved_window
 from .trained_met import NetSettings, TrainedMET
 from .training import seeded
@@ -58,7 +57,7 @@ def restored(
     order = [*network.theta_names, *network.species_names, *saved.box]  # JSON has sorted the names
     box = {name: _Bounds(*saved.box[name], name in saved.logarithmic) for name in order if name in saved.box}
     domain = Box.of(network, box, saved.times)
-    layout = Layout.of(saved_window(network, saved.lower, saved.shape))
+    layout = settings.layout(saved_window(network, saved.lower, saved.shape), network)
     with torch.device("meta"):
         sketch = make_net(settings.shape, layout, domain.encoding.groups)
     weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})

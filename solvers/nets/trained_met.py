@@ -29,6 +29,7 @@ from .box import Box
 from .chain import Chained
 from .checkpoint import save_net
 from .decoder import Shape
+from .layout import Layout
 from .maps import MomentMap, grid_of, moments_over
 from .sealed import weights_digest
 from .trained import OutsideBoxWarning
@@ -46,6 +47,10 @@ class NetSettings(Protocol):
     @property
     def shape(self) -> Shape:
         """The size of the net."""
+        ...
+
+    def layout(self, window: StateSpace, network: ReactionNetwork) -> Layout:
+        """The order in which the net speaks of the species of a window."""
         ...
 
     @property

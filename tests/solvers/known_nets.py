@@ -45,7 +45,7 @@ class Known(Autoregressive):
         return torch.logsumexp((survivors + births).masked_fill((born < 0) | (kept > first), -torch.inf), dim=-1)
 
     def logits(self, context, values):
-        return [self.law(context, i)[:, None].expand(*values.shape[:2], -1) for i in range(len(self.caps))]
+        return [self.law(context, i)[:, None].expand(*values.shape[:2], -1) for i in range(values.shape[-1])]
 
     def begin(self, context):
         return context

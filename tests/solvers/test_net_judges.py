@@ -52,7 +52,7 @@ def test_trajectories_judge_pairs_and_likelihoods(net):
 
 
 def test_smoothing_is_by_what_the_left_out_trajectories_say():
-    """Wide laws are smoothed, narrow ones left alone. Mutants: the narrowest width; the widest; left-outs are fitted."""
+    """Wide laws are smoothed, narrow ones left alone. Mutants: the narrowest width; the widest; the left out fitted."""
     rng, space = np.random.default_rng(1), StateSpace.box([160])
     for mean, most in ((60, 0.7), (0.3, 1.01)):
         exact, draws = poisson.pmf(np.arange(161), mean), rng.poisson(mean, (3000, 1))
