@@ -134,8 +134,8 @@ def test_at_time_zero_the_start_is_measured():
     f = Likelihood(FSP(), Problem.of(model, 1.0), data, ("seen",), 0, Measurement(capture={"X": "seen"}))
     for seen, row in zip((0.3, 0.8), f.by_row([[0.3], [0.8]])[0], strict=True):
         assert row == pytest.approx(scipy.stats.binom.logpmf([0, 2, 5], 5, seen))
+    beyond = Observations.from_counts("X", 0.0, [6])
     with pytest.raises(DataError, match="time 0 contradict the start"):
-        beyond = Observations.from_counts("X", 0.0, [6])
         Likelihood(FSP(), Problem.of(model, 1.0), beyond, ("birth",), 0, Measurement(capture={"X": 0.5}))
 
 
@@ -185,7 +185,7 @@ def test_a_net_is_measured_on_its_window():
     with pytest.raises(DataError, match="41 of 'Y' is outside the net's window, which ends at 40"):
         Likelihood(net, problem, beyond, ("birth",), 0, Measurement(capture={"Y": 0.3}))
     wide = known_net(("X", "Y"), cap=2000)
-    with pytest.raises(UnsupportedFeature, match="needs the whole law of what is observed, and 4e.06 states"):
+    with pytest.raises(UnsupportedFeature, match=r"needs the whole law of what is observed, and 4e.06 states"):
         Likelihood(wide, Problem.of(wide.network, 1.0), data, ("birth",), 0, Measurement(capture={"Y": 0.3}))
 
 
@@ -250,7 +250,7 @@ def test_impossible_measurements_are_refused_by_name(given, words):
 
 
 def test_names_of_measurements_are_checked():
-    with pytest.raises(SettingError, match="unknown observable in the measurement 'x'; did you mean|there are: X"):
+    with pytest.raises(SettingError, match="unknown observable in the measurement 'x'; there are: X"):
         rows_of(Measurement(capture={"x": 0.5}))
     with pytest.raises(SettingError, match="'seen' of the measurement has no prior"):
         rows_of(Measurement(capture={"X": "seen"}))
