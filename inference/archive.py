@@ -33,6 +33,9 @@ FORMAT = "kinetix-posterior-1"
 PRIOR_DRAWS = 1000
 DIMENSIONS = ("chain", "draw", "cell")
 
+BEFORE = ("before_draws", "before_log_density")
+"""Draws and densities of the chains, where sub-chains corrected them."""
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -146,6 +149,8 @@ def _arrays(posterior: Posterior) -> Arrays:
         result |= {f"group_{i}_{name}": array for name, array in _cells(group).items()}
     if posterior.weights is not None:
         result["weights"] = posterior.weights
+    if posterior.before is not None:
+        result |= dict(zip(BEFORE, posterior.before, strict=True))
     if check is not None:
         result |= {f"check_{name}": getattr(check, name) for name in CHECK_ARRAYS}
     return result
@@ -201,6 +206,7 @@ def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
         bool(header["complete"]),
         check,
         header["meta"],
+        (arrays[BEFORE[0]], arrays[BEFORE[1]]) if BEFORE[0] in arrays else None,
     )
 
 

@@ -167,7 +167,7 @@ def pareto_smoothed(log_ratios: ArrayLike) -> tuple[Array, float]:
     """Pareto-smoothed weights of draws (sum 1) and the shape k of their tail: [n] -> [n], k.
 
     k below 0.7 means the weights can be trusted. Ratios that are all the same have no tail: k is
-    -inf; at least 25 draws are needed to fit one: k is NaN below.
+    -inf; at least 25 draws are needed to fit one, not most of them equal: k is NaN otherwise.
     """
     from arviz_stats.base import array_stats
 
@@ -183,8 +183,12 @@ def pareto_smoothed(log_ratios: ArrayLike) -> tuple[Array, float]:
     tail = np.sort(floored)[-len(floored) // 5 :]
     if np.ptp(tail) < 1e-12:
         return weights, -np.inf
-    log_weights, k = array_stats.psislw(-floored)
-    return _normalised(np.asarray(log_weights, dtype=np.float64)), float(k)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a tail in which most are equal
+        log_weights, k = array_stats.psislw(-floored)
+    smoothed = np.asarray(log_weights, dtype=np.float64)
+    if not (np.isfinite(k) and np.isfinite(smoothed).any() and not np.isnan(smoothed).any()):
+        return weights, np.nan
+    return _normalised(smoothed), float(k)
 
 
 def efficiency(weights: ArrayLike) -> float:

@@ -67,7 +67,7 @@ def pairs(
     require_known(known, [*posterior.names, *posterior.network.theta_names], "parameter")
     layers = [_Layer.of("posterior" + _of_how_many(posterior, shown), posterior, shown, BLUE, filled=True)]
     if beside is None and posterior.weights is not None:
-        beside = ("before the exact weights", posterior.uncorrected())
+        beside = ("before the exact stage", posterior.uncorrected())
     if beside is not None:
         layers.append(_Layer.of(*beside, shown, VERMILION, filled=False))
     rows = [_Axis.of(n, _reach(n, posterior, beside), posterior.prior[n], known.get(n)) for n in shown]

@@ -40,6 +40,7 @@ class Posterior:
     `gate` is None for an exact likelihood; otherwise what the exact solver said about the draws
     (pareto_k, efficiency, evaluations, certified, corrected ...). `weights` [C, n], summing to 1,
     carry the draws over to the exact likelihood: every statistic uses them, `uncorrected()` drops them.
+    Where sub-chains corrected, `draws` are theirs, and `before` holds draws and densities of the chains.
     `gate["estimated"]` is there where the exact likelihood is that of stationary laws whose error is
     estimated, not proven.
     `converged` is the verdict on the chains, `complete` whether they ran as long as was asked.
@@ -61,6 +62,7 @@ class Posterior:
     complete: bool = True
     predictive: PredictiveCheck | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    before: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -98,7 +100,7 @@ class Posterior:
 
     @property
     def log_likelihood(self) -> Array:
-        """The log-likelihood that drove the chains, up to the constant of `log_density`: [C, n]."""
+        """The log-likelihood of the draws, up to the constant of `log_density`: [C, n]."""
         priors = [self.prior[name].log_density(self.draws[:, :, i]) for i, name in enumerate(self.names)]
         return np.asarray(self.log_density - np.sum(priors, axis=0))
 
@@ -147,6 +149,9 @@ class Posterior:
     def uncorrected(self) -> Posterior:
         """The same draws under the likelihood that drove the chains, without weights."""
         gate = None if self.gate is None else {**self.gate, "corrected": False}
+        if self.before is not None:
+            draws, log_density = self.before
+            return replace(self, draws=draws, log_density=log_density, weights=None, gate=gate, before=None)
         return replace(self, weights=None, gate=gate)
 
     def check(self) -> Findings:

@@ -44,6 +44,30 @@ class Weighed:
     weights: Array | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """The first draws, `order[:n]` of all, held against the exact likelihood: log `ratios` [n], and the `record`."""
+
+    order: NDArray[np.intp]
+    ratios: Array
+    record: dict[str, Any]
+
+    @property
+    def efficiency(self) -> float:
+        """The share of these draws that exact weights leave."""
+        return float(self.record["efficiency"])
+
+
+def open_gate(exact: LogLikelihood, draws: Array, fit: Array, *, name: str, rng: np.random.Generator) -> Gate:
+    """Ask the exact likelihood at a few of the `draws` [N, P], whose log-likelihoods under the net are `fit` [N]."""
+    order = rng.permutation(len(draws))
+    first = _ratios(exact, draws, fit, order[:GATE])
+    k, share = _judged(first)
+    record = {"exact": name, "certified": bool(k < PARETO and share >= EFFICIENCY), "corrected": False}
+    told = {"draws": len(first), "pareto_k": k, "efficiency": share, "evaluations": len(first)}
+    return Gate(order, first, record | told)
+
+
 def weigh(
     exact: LogLikelihood,
     draws: Array,
@@ -60,35 +84,53 @@ def weigh(
     weighed grows as the gate's efficiency falls, up to four times. Never raises for a solver that cannot
     answer: the gate then says so and certifies nothing.
     """
-    order = rng.permutation(len(draws))
-    gate: dict[str, Any] = {"exact": name, "certified": False, "corrected": False}
     try:
-        first = _ratios(exact, draws, fit, order[:GATE])
-        k, share = _judged(first)
-        gate |= {"draws": len(first), "pareto_k": k, "efficiency": share, "evaluations": len(first)}
-        gate["certified"] = bool(k < PARETO and share >= EFFICIENCY)
-        if not correct:
-            return Weighed(gate)
-        n = min(len(draws), max(len(first), round(correct / max(share, 0.25))))
+        gate = open_gate(exact, draws, fit, name=name, rng=rng)
+    except KinetixError as problem:
+        return Weighed(unanswered(name, problem))
+    return reweighed(gate, exact, draws, fit, correct=correct, told=told)
+
+
+def reweighed(
+    gate: Gate, exact: LogLikelihood, draws: Array, fit: Array, *, correct: int, told: Told | None = None
+) -> Weighed:
+    """The correction by exact weights of more draws, after the gate: see `weigh`."""
+    order, first, record = gate.order, gate.ratios, gate.record
+    if not correct:
+        return Weighed(record)
+    n = min(len(draws), max(len(first), round(correct / max(gate.efficiency, 0.25))))
+    try:
         rest = _ratios(exact, draws, fit, order[len(first) : n], told=told)
     except KinetixError as problem:
-        return Weighed({**gate, "reason": f"the exact solver could not answer: {problem.reason}"})
+        return Weighed({**record, "certified": False, "reason": _told(problem)})
     ratios = np.concatenate([first, rest])
+    if not np.isfinite(ratios).any():
+        return Weighed({**record, "evaluations": len(ratios), "reason": "the exact likelihood is 0 at every draw"})
     weights, k = pareto_smoothed(ratios)
     left = efficiency(weights) * len(weights)
-    gate |= {
+    record = record | {
+        "method": "reweighting",
         "evaluations": len(ratios),
         "corrected": bool(k < PARETO and left >= min(LEAST, correct / 4)),
         "corrected_pareto_k": k,
         "corrected_efficiency": left / len(weights),
         "corrected_draws": round(left),
     }
-    if not gate["corrected"]:
+    if not record["corrected"]:
         reason = f"{len(ratios)} exact weights are worth {left:.0f} draws (Pareto k {k:.2f}): too few to correct by"
-        return Weighed({**gate, "reason": reason})
+        return Weighed({**record, "reason": reason})
     whole = np.zeros(len(draws))
     whole[order[:n]] = weights
-    return Weighed(gate, whole)
+    return Weighed(record, whole)
+
+
+def unanswered(name: str, problem: KinetixError) -> dict[str, Any]:
+    """The gate where the exact solver `name` could not answer."""
+    return {"exact": name, "certified": False, "corrected": False, "reason": _told(problem)}
+
+
+def _told(problem: KinetixError) -> str:
+    return f"the exact solver could not answer: {problem.reason}"
 
 
 def not_checked(reason: str) -> dict[str, Any]:

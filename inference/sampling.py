@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.errors import KinetixError, SettingError
+from kinetix.errors import SettingError
 from kinetix.journal import Journal
 from kinetix.network import ReactionNetwork
 from kinetix.provenance import versions
@@ -26,8 +26,7 @@ from kinetix.solver import Solver
 from .chain_store import ChainStore
 from .chains import Chains, Progress, walk
 from .diagnostics import Diagnostics
-from .groups import Grouped
-from .likelihood import Likelihood
+from .exact_stage import exact_stage, require_way
 from .log_posterior import LogPosterior
 from .measurement import Measurement
 from .observations import Observations
@@ -35,16 +34,9 @@ from .posterior import Posterior
 from .prior_base import Prior
 from .priors import to_table
 from .question import Question
-from .reweighting import Weighed, not_checked, weigh
 from .summary import ESS, RHAT
 
 Array = NDArray[np.float64]
-
-EXACT = 1e-4
-"""The largest proven error (total variation) of laws whose likelihood is taken for exact."""
-
-ESTIMATED = 1e-6
-"""The same where the error is estimated and not proven: that of stationary laws; the posterior says so."""
 
 
 def infer(  # noqa: PLR0913 - the face of api.md
@@ -63,6 +55,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     steps: int | None = None,
     max_steps: int = 20_000,
     exact_draws: int = 500,
+    correct_by: str = "auto",
     progress: Progress | None = None,
     output: str | Path | None = None,
     resume: bool = False,
@@ -76,13 +69,15 @@ def infer(  # noqa: PLR0913 - the face of api.md
     `ensembles` independent ensembles of `walkers` (default 32, or 4 a parameter where that is more) walk
     `steps` steps, or, where that is None, until the chains have converged or `max_steps` are used up. The
     first quarter is dropped. A likelihood that is not exact (no proven error of at most 1e-4 in total
-    variation) is held against `exact`, which must be, at 50 draws, and corrected by exact weights worth
-    about `exact_draws` draws (0: not corrected). Stationary laws (data at time = inf) that can leave their
-    window have no proven error: they are taken for exact up to an estimated error of at most 1e-6, which
-    `gate` and `check()` (KX207) state. Ctrl-C ends the walk; what there is comes back, marked
-    incomplete. A folder `output` keeps the chains as they walk; with `resume` those in it, of the same
-    question and seed, are carried on to `steps` (or convergence) in all: the draws are to the bit those
-    of a run that was never stopped.
+    variation) is held against `exact`, which must be, at 50 draws, and corrected by exact likelihoods
+    worth about `exact_draws` draws (0: not corrected): weights of the draws (`correct_by="reweighting"`),
+    "sub-chains" whose ends are accepted exactly, or ("auto") what promises more; see `exact_stage`.
+    Stationary laws (data at time = inf) that can leave their window have no proven error: they are taken
+    for exact up to an estimated error of at most 1e-6, which `gate` and `check()` (KX207) state.
+
+    Ctrl-C ends the walk; what there is comes back, marked incomplete. A folder `output` keeps the chains
+    as they walk; with `resume` those in it, of the same question and seed, are carried on to `steps` (or
+    convergence) in all: the draws are to the bit those of a run that was never stopped.
 
     Raises SettingError for priors wider than a net's box or parameters that are not in the model, and
     DataError for cells that the model cannot produce.
@@ -90,6 +85,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     began = time.process_time()
     asked = Question.of(network, data, prior, measurement=measurement, derived=derived, per_group=per_group)
     given, free = asked.prior, asked.free
+    require_way(correct_by)
     count = _checked(free, ensembles, walkers, steps, max_steps, exact_draws)
     target = LogPosterior(asked.likelihood(likelihood), free)
     # an exact solver is asked about the same cells: what it refuses is known before the walk
@@ -108,18 +104,23 @@ def infer(  # noqa: PLR0913 - the face of api.md
     values = target.constrained(held.u)
     found = Diagnostics.of(values, target.names, stride=chains.stride)
     draws, log_density = values.reshape(ensembles, -1, len(free)), _own_units(target, held).reshape(ensembles, -1)
-    weighed = _exact_stage(target, judge, draws, log_density, exact_draws, last, progress)
+    worth = float(min(found.ess_bulk.min(), found.ess_tail.min()))
+    aims = {"aim": exact_draws, "way": correct_by, "worth": worth if np.isfinite(worth) else 1.0}
+    u = held.u.reshape(draws.shape)
+    exactly = exact_stage(target, judge, u, log_density, rng=last, progress=progress, **aims)  # type: ignore[arg-type]
+    anew = exactly is not None and exactly.draws is not None
     return Posterior(
         target.names,
-        draws,
-        log_density,
+        exactly.draws if anew else draws,
+        exactly.log_density if anew else log_density,
         given,
         data,
         network,
         likelihood=told(likelihood),
         diagnostics=found.rows(),
-        gate=None if weighed is None else weighed.gate,
-        weights=None if weighed is None or weighed.weights is None else weighed.weights.reshape(log_density.shape),
+        gate=None if exactly is None else exactly.gate,
+        weights=None if exactly is None else exactly.weights,
+        before=(draws, log_density) if anew else None,
         converged=found.passes(rhat=RHAT, ess=ESS),
         complete=chains.finished,
         meta={
@@ -164,57 +165,7 @@ def _own_units(target: LogPosterior, chains: Chains) -> Array:
     return chains.log_density - target.log_jacobian(u).reshape(chains.log_density.shape)
 
 
-# the exact stage -----------------------------------------------------------------------------------
-
-
-def _exact_stage(
-    target: LogPosterior,
-    judge: Likelihood | Grouped | None,
-    draws: Array,
-    log_density: Array,
-    aim: int,
-    rng: np.random.Generator,
-    progress: Progress | None,
-) -> Weighed | None:
-    """Nothing for an exact likelihood; the gate, and weights where there are any, for others."""
-    flat = draws.reshape(-1, draws.shape[2])
-    asked = judge or target.likelihood
-    why, estimate = _not_exact(asked, flat.mean(axis=0))
-    if why:
-        name = type(asked.solver).__name__
-        return Weighed(not_checked(f"{name} {why}" + ("" if judge else ", and no exact solver was asked")))
-    if judge is None:
-        return None if estimate is None else Weighed({"certified": True, "corrected": False, "estimated": estimate})
-    fit = log_density.ravel() - target.log_prior(flat)
-
-    def heard(share: float) -> None:
-        if progress is not None:
-            progress({"fraction": share, "exact weights": share})
-
-    found = weigh(judge, flat, fit, name=type(judge.solver).__name__, correct=aim, rng=rng, told=heard)
-    return found if estimate is None else replace(found, gate={**found.gate, "estimated": estimate})
-
-
-def _not_exact(likelihood: Likelihood | Grouped, theta: Array) -> tuple[str | None, float | None]:
-    """Why a solver is not to be taken for exact, asked for the error of its laws at one parameter vector.
-
-    And the estimate of that error, where none is proven and that was judged.
-    """
-    if hasattr(likelihood.solver, "box"):
-        return "is a net", None
-    try:
-        found = likelihood.solver.solve(likelihood.at(theta), rng=np.random.default_rng(likelihood.seed))
-    except KinetixError as problem:
-        return f"could not answer: {problem.reason}", None
-    if found.error is not None:
-        why = f"bounds the error of its laws by {found.error:.2g} only ({EXACT:g} is asked)"
-        return (None if found.error <= EXACT else why), None
-    *proven, _ = found.meta.get("error_by_time", [None])
-    estimate = found.meta.get("stationary", {}).get("estimate")
-    if estimate is None or not all(error <= EXACT for error in proven):
-        return "bounds no error of its laws", None
-    why = f"estimates the error of its stationary law as {estimate:.2g} ({ESTIMATED:g} is asked, as it is not proven)"
-    return (None, float(estimate)) if estimate <= ESTIMATED else (why, None)
+# what a solver is ----------------------------------------------------------------------------------
 
 
 def told(solver: Solver) -> dict[str, Any]:

@@ -59,12 +59,11 @@ class Summary:
 def summarise(posterior: Posterior) -> Summary:
     """The summary of a posterior."""
     numbers = (posterior.mean(), posterior.sd(), *posterior.quantile([0.05, 0.5, 0.95]))
-    share, draws = _worth(posterior)
     rows = []
     for i, name in enumerate(posterior.names):
         found = posterior.diagnostics.get(name, {})
         rhat = max(found.get("rhat", np.nan), found.get("rhat_nested", -np.inf))
-        ess = [min(found.get(key, np.nan), draws) * share for key in ("ess_bulk", "ess_tail")]
+        ess = [_worth(posterior, found.get(key, np.nan)) for key in ("ess_bulk", "ess_tail")]
         loss = np.sqrt(found.get("ess_bulk", np.nan) / ess[0]) if ess[0] > 0 else np.nan
         mean, sd, q05, q50, q95 = (float(n[i]) for n in numbers)
         mcse = float(found.get("mcse", np.nan) * loss)
@@ -111,18 +110,26 @@ def certification(posterior: Posterior) -> str:
     return ", ".join(reasons) or "the net was not compared with an exact likelihood at these draws"
 
 
-def _worth(posterior: Posterior) -> tuple[float, float]:
-    """The share of the weighted draws that their weights leave, and the number of weighted draws."""
+def _worth(posterior: Posterior, chains: float) -> float:
+    """Effective draws of a posterior whose chains are worth `chains`.
+
+    Weighted draws of the chains have two errors: that of the chains, and that of taking some by weight.
+    Sub-chains begin anew from the exact likelihood and are worth what their stage found.
+    """
     if posterior.weights is None:
-        return 1.0, np.inf
-    w = posterior.weights[posterior.weights > 0]
-    return float(1 / (len(w) * (w @ w))), float(len(w))
+        return chains
+    if posterior.before is not None:
+        return float((posterior.gate or {}).get("corrected_draws", np.nan))
+    taken = float(1 / np.sum(posterior.weights**2))
+    return 1 / (1 / chains + 1 / taken) if chains > 0 else chains
 
 
 def _origin(posterior: Posterior) -> str:
     chains, n, _ = posterior.draws.shape
     solver = posterior.likelihood.get("solver", "unknown")
     weighed = ", weighed by the exact likelihood" if posterior.weights is not None else ""
+    if posterior.before is not None:
+        weighed = ", ends of sub-chains accepted by the exact likelihood"
     estimate = (posterior.gate or {}).get("estimated")
     exact = "" if estimate is None else f", exact up to an estimated error of {float(estimate):.1g}"
     return f"{chains * n:,} draws of {chains} chains{weighed}; {posterior.data}; likelihood {solver}{exact}"

@@ -188,7 +188,7 @@ def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | 
     if exact is not None:
         text += " Dashed: the posterior of the exact likelihood."
     elif posterior.weights is not None:
-        text += " Dashed: what the net alone gave, before the exact weights."
+        text += " Dashed: what the net alone gave, before the exact stage."
     beside = None if exact is None else ("exact likelihood", exact)
     marked = {name: value for name, value in truth.items() if name in posterior.names}
     return picture(plots.pairs(posterior, truth=marked, beside=beside), "Posterior of the rates in pairs", text)

@@ -42,7 +42,7 @@ def test_pairs_show_names_truth_and_what_the_weights_changed():
     found = posterior(NAMES[:4], weights=True)
     figure = found.plot_pairs({"kon": 2.0, "spare": 1.0})
     legend, names = texts(figure)
-    assert legend == ["posterior", "before the exact weights", "prior", "true value"]
+    assert legend == ["posterior", "before the exact stage", "prior", "true value"]
     assert names[0] == "transcription_\nrate_of_gene_A"
     assert names[1:] == ["kon", "$\\frac{", "kd"]
     solid, dashed = figure.axes[0].lines[:2]
