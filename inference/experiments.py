@@ -19,11 +19,11 @@ from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
 from kinetix.solver import Solver
 
-from .likelihood import Likelihood
 from .observations import Observations
 from .posterior import Posterior
 from .prior_base import Prior
 from .priors import split_fixed
+from .question import Question
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -34,7 +34,7 @@ class Design:
     """What is known before the cells: the model, priors of its parameters, and which cells will be seen.
 
     `cells` [T] at `times` [T] (distinct, increasing), of which `species` (D names) are counted. A name in
-    `prior` is a parameter.
+    `prior` is a parameter, or a species: its initial count.
     """
 
     network: ReactionNetwork
@@ -66,7 +66,7 @@ class Design:
         free, _ = split_fixed(prior)
         if not free:
             raise SettingError("no parameter is free", place="prior", mend="give one a prior that is not a number")
-        require_known(prior, network.theta_names, "parameter")
+        require_known(prior, (*network.theta_names, *network.species_names), "parameter or species")
         return cls(network, prior, at, np.broadcast_to(seen, at.shape).astype(np.int64), names)
 
     @property
@@ -78,7 +78,9 @@ class Design:
         """The problem at parameters `theta` [P]; those of the model where it is None."""
         free, fixed = split_fixed(self.prior)
         values = {} if theta is None else dict(zip(free, map(float, np.asarray(theta)), strict=True))
-        return Problem.of(self.network, self.times, parameters={**fixed, **values})
+        known = {**fixed, **values}
+        starts = {name: known.pop(name) for name in list(known) if name in self.network.species_names}
+        return Problem.of(self.network, self.times, parameters=known, initial=starts or None)
 
     def truth(self, rng: np.random.Generator) -> Array:
         """One draw of the prior: [P]."""
@@ -156,7 +158,8 @@ class Experiment:
         chosen = found.resample(self.draws, rng=rng) if isinstance(found, Posterior) else np.asarray(found, dtype=float)
         if chosen.shape != (self.draws, len(names)) or not np.isfinite(chosen).all():
             raise RunError(f"the sampler gave {list(chosen.shape)} draws, not {[self.draws, len(names)]} finite ones")
-        fit = Likelihood(self.likelihood, self.design.problem(), data, names)(np.vstack([truth, chosen]))
+        asked = Question.of(self.design.network, data, self.design.prior)
+        fit = asked.likelihood(self.likelihood)(np.vstack([truth, chosen]))
         values = np.column_stack([np.vstack([truth, chosen]), fit])
         scaled = on_scale(chosen, self.design.free)
         return {

@@ -60,7 +60,7 @@ def calibrate(
     network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
     beliefs = read_priors(prior)
     settings = settings_of(ctx, None, "calibrate", sampler_settings())
-    named = told_by(prior, "prior", beliefs, network.theta_names)
+    named = told_by(prior, "prior", beliefs, (*network.theta_names, *network.species_names))
     with named, shown(f"calibrating {', '.join(beliefs)}", quiet=as_json) as progress:
         found = calibrated(
             network,

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import kinetix as kx
 from kinetix.errors import CheckpointError, RunError, SettingError
+from kinetix.expressions import symbol
 from kinetix.inference.calibration import LOG_LIKELIHOOD, calibrate
 from kinetix.inference.coverage import coverage
 from kinetix.inference.experiments import Design, ranks_of
@@ -181,6 +183,29 @@ def test_cells_are_those_of_the_law_and_independent_between_times():
         assert np.all(np.abs((means.mean(axis=0) - [3, 6]) / spread * np.sqrt(200)) < 5)
         assert np.all(np.abs(means.std(axis=0) / spread - 1) < 5 / np.sqrt(400))
         assert abs(np.corrcoef(means.T)[0, 1]) < 5 / np.sqrt(200)
+
+
+def test_an_initial_count_is_drawn_inferred_and_ranked():
+    """Pure death from an unknown start N, exact by enumeration: binomial likelihood, uniform prior of N.
+
+    Mutants seen to fail: cells from the model's own start; ties of whole numbers ranked low.
+    """
+    death = kx.ReactionNetwork(
+        [kx.Species("X", 5)], [kx.Parameter("d", 1.0)], [kx.Reaction("death", {"X": 1}, {}, symbol("d") * symbol("X"))]
+    )
+    values = np.arange(10, 31)
+
+    def enumerated(given, data, *, draws, rng):
+        counts = data.counts(0)[:, 0]
+        fit = stats.binom.logpmf(counts[:, None], values, np.exp(-1.0)).sum(axis=0)
+        weights = np.exp(fit - fit.max())
+        return rng.choice(values, (draws, 1), p=weights / weights.sum()).astype(float)
+
+    given = Design.of(death, {"X": kx.prior.integers(10, 30)}, [1.0], 3)
+    found = calibrate(given, likelihood=kx.FSP(), simulator=kx.FSP(), sampler=enumerated, runs=60, root=3)
+    assert found.passes, found.faults
+    assert set(np.unique(found.truths)) <= set(values)
+    assert len(np.unique(found.truths)) > 10
 
 
 @pytest.mark.parametrize(
