@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from kinetix.storage import digest_of, plain, reading, replacing
 from .observations import Observations
 from .predictive import PredictiveCheck
 from .priors import from_table, to_table
+from .time_courses import Cells, TimeCourses
 
 if TYPE_CHECKING:
     import xarray
@@ -123,6 +124,7 @@ def _header(posterior: Posterior) -> dict[str, Any]:
         "network": network_to_json(posterior.network),
         "species": list(posterior.data.species),
         "groups": list(posterior.data.groups),
+        "courses": isinstance(posterior.data, TimeCourses),
         "sums": {name: list(parts) for name, parts in posterior.data.sums.items()},
         "source": posterior.data.source,
         "notes": list(posterior.data.notes),
@@ -145,7 +147,8 @@ def _arrays(posterior: Posterior) -> Arrays:
         "log_density": posterior.log_density,
         **_cells(data),
     }
-    for i, group in enumerate(data.groups.values()):
+    groups: Mapping[str, Cells] = data.groups
+    for i, group in enumerate(groups.values()):
         result |= {f"group_{i}_{name}": array for name, array in _cells(group).items()}
     if posterior.weights is not None:
         result["weights"] = posterior.weights
@@ -156,10 +159,29 @@ def _arrays(posterior: Posterior) -> Arrays:
     return result
 
 
-def _cells(data: Observations) -> Arrays:
+def _cells(data: Cells) -> Arrays:
     states, repeats = zip(*data.rows, strict=True)
     rows = np.array([len(r) for r in repeats])
-    return {"times": data.times, "states": np.concatenate(states), "repeats": np.concatenate(repeats), "rows": rows}
+    result = {"times": data.times, "states": np.concatenate(states), "repeats": np.concatenate(repeats), "rows": rows}
+    if isinstance(data, TimeCourses):
+        result["course_rows"] = np.array([len(times) for times, _ in data.courses])
+        result["course_times"] = np.concatenate([times for times, _ in data.courses])
+        result["course_counts"] = np.concatenate([counts for _, counts in data.courses])
+    return result
+
+
+def _data(header: Mapping[str, Any], arrays: Arrays) -> Cells:
+    if not header.get("courses"):
+        return _observations(header, arrays)
+    labels = header.get("groups", [])
+    groups = {name: _courses(header, arrays, f"group_{i}_") for i, name in enumerate(labels)}
+    return replace(_courses({**header, "groups": []}, arrays), groups=groups)
+
+
+def _courses(header: Mapping[str, Any], arrays: Arrays, prefix: str = "") -> TimeCourses:
+    ends = np.cumsum(arrays[f"{prefix}course_rows"])[:-1]
+    times, counts = (np.split(arrays[f"{prefix}course_{name}"], ends) for name in ("times", "counts"))
+    return TimeCourses(_observations(header, arrays, prefix), tuple(zip(times, counts, strict=True)))
 
 
 def _observations(header: Mapping[str, Any], arrays: Arrays, prefix: str = "") -> Observations:
@@ -185,7 +207,7 @@ def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
     from .posterior import Posterior
 
     species = tuple(header["species"])
-    data = _observations(header, arrays)
+    data = _data(header, arrays)
     check = None
     if header["predictive"] is not None:
         replicates, draws = map(int, header["predictive"])

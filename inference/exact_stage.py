@@ -20,8 +20,7 @@ from .reweighting import LEAST, Gate, Weighed, not_checked, open_gate, reweighed
 from .sub_chains import Approximation, Stage, Walkers, shape_of, sub_chains
 
 if TYPE_CHECKING:
-    from .groups import Grouped
-    from .likelihood import Likelihood
+    from .likelihood import CellLikelihood
     from .log_posterior import LogPosterior
 
 Array = NDArray[np.float64]
@@ -64,7 +63,7 @@ def require_way(way: str) -> None:
 
 def exact_stage(  # noqa: PLR0913 - the parts of one question
     target: LogPosterior,
-    judge: Likelihood | Grouped | None,
+    judge: CellLikelihood | None,
     u: Array,
     log_density: Array,
     *,
@@ -99,7 +98,7 @@ def exact_stage(  # noqa: PLR0913 - the parts of one question
 
 def _corrected(  # noqa: PLR0913, PLR0917 - the parts of one question
     target: LogPosterior,
-    judge: Likelihood | Grouped,
+    judge: CellLikelihood,
     u: Array,
     flat: Array,
     fit: Array,
@@ -130,7 +129,7 @@ def takes_sub_chains(gate: Gate, evaluations: int, way: str, worth: float) -> bo
 
 def _by_sub_chains(
     target: LogPosterior,
-    judge: Likelihood | Grouped,
+    judge: CellLikelihood,
     gate: Gate,
     u: Array,
     evaluations: int,
@@ -175,7 +174,7 @@ def _told(stage: Stage) -> dict[str, Any]:
     }
 
 
-def not_exact(likelihood: Likelihood | Grouped, theta: Array) -> tuple[str | None, float | None]:
+def not_exact(likelihood: CellLikelihood, theta: Array) -> tuple[str | None, float | None]:
     """Why a solver is not to be taken for exact, asked for the error of its laws at one parameter vector.
 
     And the estimate of that error, where none is proven and that was judged.

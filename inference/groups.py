@@ -14,9 +14,9 @@ from kinetix.errors import SettingError
 from kinetix.problem import Problem
 from kinetix.solver import Solver
 
-from .likelihood import Likelihood
-from .observations import Observations
+from .likelihood import CellLikelihood
 from .reading import Drawn
+from .time_courses import Cells
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -31,8 +31,8 @@ class Grouped:
     """
 
     names: tuple[str, ...]
-    data: Observations
-    members: Mapping[str, tuple[Likelihood, tuple[int, ...]]] = field(repr=False)
+    data: Cells
+    members: Mapping[str, tuple[CellLikelihood, tuple[int, ...]]] = field(repr=False)
 
     def __call__(self, thetas: ArrayLike) -> Array:
         """Log-likelihoods of parameter vectors, in the order of `names`: [B, P] -> [B]."""
@@ -93,7 +93,7 @@ class Grouped:
         return self._each[0][0].seed
 
     @property
-    def _each(self) -> list[tuple[Likelihood, list[int]]]:
+    def _each(self) -> list[tuple[CellLikelihood, list[int]]]:
         return [(likelihood, list(places)) for likelihood, places in self.members.values()]
 
 

@@ -51,6 +51,63 @@ class Bounded(Protocol):
         ...
 
 
+class CellLikelihood(Protocol):
+    """What samplers and checks ask of a likelihood of cells, whatever the cells are (see `Likelihood`)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sampled parameters, P of them."""
+        ...
+
+    @property
+    def data(self) -> Any:
+        """The cells."""
+        ...
+
+    @property
+    def problem(self) -> Problem:
+        """The model, and what is not sampled."""
+        ...
+
+    @property
+    def solver(self) -> Solver:
+        """What weighs them."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of solvers that draw at random."""
+        ...
+
+    def __call__(self, thetas: ArrayLike) -> Array:
+        """Log-likelihoods: [B, P] -> [B]."""
+        ...
+
+    def by_row(self, thetas: ArrayLike) -> list[Array]:
+        """The same apart, row by row (or cell by cell, of time courses)."""
+        ...
+
+    def at(self, theta: ArrayLike) -> Problem:
+        """The problem under one parameter vector: [P]."""
+        ...
+
+    def inside(self, thetas: ArrayLike) -> NDArray[np.bool_]:
+        """Whether parameter vectors can be weighed: [B, P] -> [B]."""
+        ...
+
+    def require_prior(self, prior: Mapping[str, Any]) -> None:
+        """Refuse priors that lead where the solver does not answer."""
+        ...
+
+    def laws(self, theta: ArrayLike, *, rng: np.random.Generator) -> list[Drawn]:
+        """The laws of what is read at every time of the data, under one parameter vector: [P]."""
+        ...
+
+    def as_read(self, counts: Counts) -> Counts:
+        """Counts of the data [..., D], those that the instrument cannot tell apart made equal."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Likelihood:
     """Log-likelihoods of `data` as a function of the parameters `names`, the others as in `problem`.
@@ -108,7 +165,7 @@ class Likelihood:
         """
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
         result = [np.empty((len(values), len(counts))) for counts, _ in self.data.rows]
-        for initial, which in self._starts(values):
+        for initial, which in self.starts(values):
             for k, log_p in self._weighed(initial, values[which]).items():
                 result[k][which] = log_p
         for log_p in result:
@@ -118,7 +175,7 @@ class Likelihood:
     def at(self, theta: ArrayLike) -> Problem:
         """The problem under one parameter vector, in the order of `names`: [P]."""
         values = np.atleast_2d(np.asarray(theta, dtype=np.float64))
-        ((initial, _),) = self._starts(values)
+        ((initial, _),) = self.starts(values)
         return replace(self.problem, theta=self.parameters.theta(values)[0], initial=initial)
 
     def laws(self, theta: ArrayLike, *, rng: np.random.Generator) -> list[Drawn]:
@@ -252,7 +309,7 @@ class Likelihood:
         times = np.asarray(self.data.times, dtype=np.float64)
         return times[times > 0]
 
-    def _starts(self, values: Array) -> list[tuple[Distribution, NDArray[np.intp]]]:
+    def starts(self, values: Array) -> list[tuple[Distribution, NDArray[np.intp]]]:
         """The distinct initial laws, each with the vectors [B, P] that have it."""
         if not self.parameters.counts:
             return [(self.problem.initial, np.arange(len(values)))]

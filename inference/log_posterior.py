@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kinetix.errors import RunError, SettingError
 
-from .groups import Grouped
-from .likelihood import Likelihood
+from .likelihood import CellLikelihood
 from .prior_base import Prior
 
 Array = NDArray[np.float64]
@@ -25,7 +24,7 @@ class LogPosterior:
     error. Vectors without prior density are not shown to the solver.
     """
 
-    likelihood: Likelihood | Grouped
+    likelihood: CellLikelihood
     prior: Mapping[str, Prior]
 
     def __post_init__(self) -> None:

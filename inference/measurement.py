@@ -130,7 +130,9 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_within(value: Any, high: float) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value <= high
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and 0 <= float(value) <= high
 
 
 def _is_whole(value: Any) -> bool:

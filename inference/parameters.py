@@ -108,7 +108,7 @@ class Parameters:
             with np.errstate(invalid="ignore"):
                 whole = np.abs(value - np.round(value)) <= 1e-9 * np.maximum(1.0, np.abs(value))
             result &= whole & (value >= 0) & (value < MOST)
-        return result
+        return np.asarray(result)
 
     def slopes(self, name: str, vectors: Array) -> Array:
         """The derivatives of a name by the sampled ones: [B, P] -> [B, P]."""

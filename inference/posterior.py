@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import xarray
 
-    from .observations import Observations
     from .priors import Prior
+    from .time_courses import Cells
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class Posterior:
     draws: Array
     log_density: Array
     prior: Mapping[str, Prior]
-    data: Observations
+    data: Cells
     network: ReactionNetwork
     likelihood: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from kinetix.errors import SettingError
 from kinetix.solver import Solver
 
-from .groups import Grouped
-from .likelihood import Likelihood
+from .likelihood import CellLikelihood
 from .question import Question
 from .reading import Drawn
 
@@ -146,7 +145,7 @@ def statistics(counts: Counts) -> Array:
     return np.stack([mean, variance, zero, counts.max(axis=-2), fano], axis=-1)
 
 
-def _asked(posterior: Posterior, solver: Solver) -> Likelihood | Grouped:
+def _asked(posterior: Posterior, solver: Solver) -> CellLikelihood:
     """The likelihood that the posterior answered, under `solver`."""
     told = posterior.meta.get("question", {})
     return Question.again(posterior.network, posterior.data, posterior.prior, told).likelihood(solver)

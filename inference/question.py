@@ -14,13 +14,14 @@ from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solver import Solver
 
+from .courses import CourseLikelihood
 from .groups import Grouped, of_group, spread
-from .likelihood import Likelihood
+from .likelihood import CellLikelihood, Likelihood
 from .measurement import Measurement
-from .observations import Observations
 from .parameters import expressions
 from .prior_base import Prior
 from .priors import from_table, split_fixed
+from .time_courses import Cells, TimeCourses
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Question:
     """
 
     network: ReactionNetwork
-    data: Observations
+    data: Cells
     prior: Mapping[str, Prior]
     measurement: Measurement | None = None
     derived: Mapping[str, sympy.Expr] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Question:
     def of(
         cls,
         network: ReactionNetwork,
-        data: Observations,
+        data: Cells,
         prior: Mapping[str, Any],
         *,
         measurement: Measurement | None = None,
@@ -56,7 +57,7 @@ class Question:
         """What is sampled."""
         return split_fixed(self.prior)[0]
 
-    def likelihood(self, solver: Solver, *, seed: int = 0) -> Likelihood | Grouped:
+    def likelihood(self, solver: Solver, *, seed: int = 0) -> CellLikelihood:
         """The likelihood of the sampled names, in the order of the priors, under a solver."""
         if not any(name.endswith("]") for name in self.prior):
             return self._likelihood(self.data, self.prior, solver, seed)
@@ -67,7 +68,7 @@ class Question:
             members[group] = mine, tuple(names.index(used[name]) for name in mine.names)
         return Grouped(names, self.data, members)
 
-    def _likelihood(self, data: Observations, prior: Mapping[str, Prior], solver: Solver, seed: int) -> Likelihood:
+    def _likelihood(self, data: Cells, prior: Mapping[str, Prior], solver: Solver, seed: int) -> CellLikelihood:
         free, fixed = split_fixed(prior)
         measurement = None if self.measurement is None else self.measurement.filled(fixed)
         inputs = {symbol(name): number(value) for name, value in fixed.items()}
@@ -78,6 +79,8 @@ class Question:
         set_ = {name: value for name, value in fixed.items() if name in own or name not in used}
         starts = {name: set_.pop(name) for name in list(set_) if name in self.network.species_names}
         problem = Problem.of(self.network, data.times, parameters=set_, initial=starts or None)
+        if isinstance(data, TimeCourses):
+            return CourseLikelihood(solver, problem, data, tuple(free), seed, measurement, derived)
         return Likelihood(solver, problem, data, tuple(free), seed, measurement, derived)
 
     def told(self) -> dict[str, Any]:
@@ -87,7 +90,7 @@ class Question:
 
     @classmethod
     def again(
-        cls, network: ReactionNetwork, data: Observations, prior: Mapping[str, Prior], told: Mapping[str, Any]
+        cls, network: ReactionNetwork, data: Cells, prior: Mapping[str, Prior], told: Mapping[str, Any]
     ) -> Question:
         """The question of a stored posterior."""
         measurement = Measurement(**told["measurement"]) if told.get("measurement") else None

@@ -56,7 +56,7 @@ class Readout:
     @cached_property
     def _exact(self) -> Array:
         low, high = self.intervals.T
-        return ((self.counts[:, None] >= low) & (self.counts[:, None] <= high)).astype(np.float64)
+        return np.asarray((self.counts[:, None] >= low) & (self.counts[:, None] <= high), dtype=np.float64)
 
     @cached_property
     def _gaps(self) -> tuple[Counts, Counts]:
@@ -69,7 +69,7 @@ class Readout:
         """P(so many molecules are seen | count), the last column for more than `last`: [n, last + 2]."""
         if capture is None:
             seen = np.minimum(self.counts, self.last + 1)
-            return (seen[:, None] == np.arange(self.last + 2)).astype(np.float64)
+            return np.asarray(seen[:, None] == np.arange(self.last + 2), dtype=np.float64)
         few, last = self._thinned(self.counts, capture, self.last), self.last
         with np.errstate(invalid="ignore"):
             tail = special.betainc(last + 1.0, np.maximum(self.counts - last, 1e-9), capture) if last >= 0 else 1.0

@@ -29,19 +29,19 @@ from .diagnostics import Diagnostics
 from .exact_stage import exact_stage, require_way
 from .log_posterior import LogPosterior
 from .measurement import Measurement
-from .observations import Observations
 from .posterior import Posterior
 from .prior_base import Prior
 from .priors import to_table
 from .question import Question
 from .summary import ESS, RHAT
+from .time_courses import Cells
 
 Array = NDArray[np.float64]
 
 
 def infer(  # noqa: PLR0913 - the face of api.md
     network: ReactionNetwork,
-    data: Observations,
+    data: Cells,
     *,
     prior: Mapping[str, Any],
     likelihood: Solver,

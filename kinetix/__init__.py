@@ -27,7 +27,7 @@ _HOMES = {
     "kinetix.app.advice": "advise",
     "kinetix.app.passages": "first_passage",
     "kinetix.app.scans": "scan sensitivities",
-    "kinetix.app.trust": "calibrate",
+    "kinetix.app.trust": "calibrate compare_models fisher",
     "kinetix.app.verbs": "load parse solve compare infer open",
     "kinetix.solvers.ssa": "SSA",
     "kinetix.solvers.tau_leaping": "TauLeaping",
@@ -39,6 +39,7 @@ _HOMES = {
     "kinetix.inference.measurement": "Measurement",
     "kinetix.inference.observations": "Observations",
     "kinetix.inference.posterior": "Posterior",
+    "kinetix.inference.time_courses": "TimeCourses",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = {"prior": "kinetix.inference.priors"}

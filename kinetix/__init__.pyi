@@ -3,6 +3,8 @@ from kinetix.app.passages import first_passage as first_passage
 from kinetix.app.scans import scan as scan
 from kinetix.app.scans import sensitivities as sensitivities
 from kinetix.app.trust import calibrate as calibrate
+from kinetix.app.trust import compare_models as compare_models
+from kinetix.app.trust import fisher as fisher
 from kinetix.app.verbs import compare as compare
 from kinetix.app.verbs import infer as infer
 from kinetix.app.verbs import load as load
@@ -25,6 +27,7 @@ from kinetix.inference import priors as prior
 from kinetix.inference.measurement import Measurement as Measurement
 from kinetix.inference.observations import Observations as Observations
 from kinetix.inference.posterior import Posterior as Posterior
+from kinetix.inference.time_courses import TimeCourses as TimeCourses
 from kinetix.network import Parameter as Parameter
 from kinetix.network import Reaction as Reaction
 from kinetix.network import ReactionNetwork as ReactionNetwork
@@ -70,13 +73,16 @@ __all__ = [
     "Solver",
     "Species",
     "TauLeaping",
+    "TimeCourses",
     "TruncationError",
     "UnsupportedFeature",
     "advise",
     "calibrate",
     "compare",
+    "compare_models",
     "compile_network",
     "first_passage",
+    "fisher",
     "infer",
     "load",
     "mass_action",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kinetix.inference.measurement import Measurement
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
+    from kinetix.inference.time_courses import TimeCourses
 
     from .study import Study
 
@@ -82,7 +83,7 @@ def solve(
 
 def infer(  # noqa: PLR0913 - the face of api.md
     network: ReactionNetwork,
-    data: Observations,
+    data: Observations | TimeCourses,
     *,
     prior: Mapping[str, Any],
     likelihood: Solver | str = "fsp",
@@ -109,7 +110,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     from kinetix.inference import sampling
 
     if not hasattr(data, "times"):
-        mend = "read a table with Observations.read_csv(path)"
+        mend = "read a table with Observations.read_csv(path), or TimeCourses.read_csv(path)"
         raise SettingError(f"{type(data).__name__} is not Observations", place="data", mend=mend)
     require_arguments(sampling.infer, settings, place="infer")
     number = seed_for(seed, settings.get("output"), resume=bool(settings.get("resume")))
