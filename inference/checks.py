@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from kinetix.findings import Finding, Findings
 
+from .contraction import contraction
+from .fisher import product_of
 from .summary import certification, convergence
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ NEAR, EDGE = 0.02, 0.01
 """Within this share of the range, more than this share of the mass is a finding."""
 
 RIDGE = 0.95
+SHARED = 0.2
+"""The least part (of a unit vector) in a combination of parameters with which one takes part in it."""
+
 NARROWED = 0.8
 """Posterior over prior standard deviation from which the data told hardly anything."""
 
@@ -106,6 +111,28 @@ def _ridges(posterior: Posterior) -> Iterator[Finding]:
             why = "cells at one time in a steady state fix only ratios of rates" if single else "they act alike"
             mend = f"{why}: fix one of them, or add {'times' if single else 'other species or times'}"
             yield Finding("KX203", "warning", f"{first}, {second}", reason, mend)
+    if np.abs(correlation - np.eye(len(correlation))).max() <= RIDGE:
+        yield from _ridge_of_many(posterior, correlation)
+
+
+def _ridge_of_many(posterior: Posterior, correlation: Array) -> Iterator[Finding]:
+    """Three or more parameters of which the data fix one combination far better than any of them."""
+    moving = [i for i in range(len(correlation)) if correlation[i, i] > 0]
+    values, vectors = np.linalg.eigh(correlation[np.ix_(moving, moving)])
+    if len(moving) < 3 or values[0] > 1 - RIDGE:
+        return
+    names = [posterior.names[i] for i in moving]
+    together = [name for name, v in zip(names, vectors[:, 0], strict=True) if abs(v) > SHARED]
+    if len(together) < 3 or not (posterior.flat[:, moving] > 0).all():
+        return
+    logs, w = np.log(posterior.flat[:, moving]), posterior.flat_weights
+    exponents = vectors[:, 0] / np.sqrt(w @ (logs - w @ logs) ** 2)
+    exponents *= np.sign(exponents[np.abs(exponents).argmax()])
+    known = product_of({n: float(e) for n, e in zip(names, exponents, strict=True) if n in together})
+    narrow = np.sqrt(max(float(values[0]), 0.0))
+    reason = f"the data fix about {known}, {1 / max(narrow, 1e-6):.2g} times as well as any of them alone"
+    mend = "they act together: fix all but one of them, or add other species or times"
+    yield Finding("KX203", "warning", ", ".join(together), reason, mend)
 
 
 def log_correlation(posterior: Posterior) -> Array:
@@ -134,12 +161,8 @@ def _misfits(posterior: Posterior) -> Iterator[Finding]:
 
 
 def _uninformed(posterior: Posterior) -> Iterator[Finding]:
-    for i, name in enumerate(posterior.names):
-        prior = posterior.prior[name]
-        grid = prior.quantile((np.arange(2000) + 0.5) / 2000)
-        ratio = _spread(posterior.flat[:, i], posterior.flat_weights, log=prior.log_scale)
-        ratio /= _spread(grid, np.full(2000, 1 / 2000), log=prior.log_scale)
-        if ratio > NARROWED:
+    for name, learnt in zip(posterior.names, contraction(posterior), strict=True):
+        if (ratio := float(np.sqrt(max(1 - learnt, 0.0)))) > NARROWED:
             reason = f"its posterior is {100 * ratio:.0f} % as wide as its prior: the data say hardly anything about it"
             yield Finding("KX206", "warning", name, reason, "fix it by other knowledge, or measure what depends on it")
 

@@ -22,7 +22,7 @@ from .diagnostics import efficiency, pareto_smoothed
 Array = NDArray[np.float64]
 Density = Callable[[Array], Array]
 
-STEPS = 20
+STEPS = 30
 """Steps of a sub-chain for every parameter; more where their ends remember their starts."""
 
 MOST_STEPS = 160
@@ -179,12 +179,17 @@ class _Record:
 
     @property
     def memory(self) -> float:
-        """The largest correlation, over parameters, of the ranks of ends with those of their starts."""
+        """The largest correlation, over parameters, of the ranks of ends with those of their starts.
+
+        Less one standard error of so many pairs: about what the largest of some zeros would be.
+        """
         from scipy.stats import spearmanr
 
         before, after = np.concatenate(self.starts), np.concatenate([p.u for p in self.points[1:]])
         pairs = [(a, b) for a, b in zip(before.T, after.T, strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0]
-        return float(np.max([spearmanr(a, b).statistic for a, b in pairs], initial=-1.0)) if pairs else 1.0
+        if not pairs:
+            return 1.0
+        return float(max(spearmanr(a, b).statistic for a, b in pairs)) - 1 / np.sqrt(len(before))
 
     def stage(self, steps: int, net: Approximation) -> Stage:
         """What is on record."""

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .contraction import contraction
+
 if TYPE_CHECKING:
     from .posterior import Posterior
 
 RHAT, ESS = 1.01, 400
 """What is asked of every parameter: R-hat below, effective draws from."""
 
-HEAD = ("parameter", "mean", "sd", "5 %", "50 %", "95 %", "R-hat", "ESS", "MCSE")
+HEAD = ("parameter", "mean", "sd", "5 %", "50 %", "95 %", "contraction", "R-hat", "ESS", "MCSE")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One parameter. `rhat` is the larger R-hat; effective sample sizes and `mcse` allow for weights."""
+    """One parameter. `rhat` is the larger R-hat; effective sample sizes and `mcse` allow for weights.
+
+    `contraction` is the share of the prior's variance that the data took away.
+    """
 
     name: str
     mean: float
@@ -30,6 +35,7 @@ class Row:
     ess_bulk: float
     ess_tail: float
     mcse: float
+    contraction: float
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Summary:
 def summarise(posterior: Posterior) -> Summary:
     """The summary of a posterior."""
     numbers = (posterior.mean(), posterior.sd(), *posterior.quantile([0.05, 0.5, 0.95]))
-    rows = []
+    learnt, rows = contraction(posterior), []
     for i, name in enumerate(posterior.names):
         found = posterior.diagnostics.get(name, {})
         rhat = max(found.get("rhat", np.nan), found.get("rhat_nested", -np.inf))
@@ -67,7 +73,9 @@ def summarise(posterior: Posterior) -> Summary:
         loss = np.sqrt(found.get("ess_bulk", np.nan) / ess[0]) if ess[0] > 0 else np.nan
         mean, sd, q05, q50, q95 = (float(n[i]) for n in numbers)
         mcse = float(found.get("mcse", np.nan) * loss)
-        rows.append(Row(name, mean, sd, q05, q50, q95, float(rhat), float(ess[0]), float(ess[1]), mcse))
+        rows.append(
+            Row(name, mean, sd, q05, q50, q95, float(rhat), float(ess[0]), float(ess[1]), mcse, float(learnt[i]))
+        )
     return Summary(tuple(rows), tuple(warnings_of(posterior)), _origin(posterior))
 
 
@@ -138,7 +146,8 @@ def _origin(posterior: Posterior) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     plain = (f"{v:.4g}" for v in (row.mean, row.sd, row.q05, row.q50, row.q95))
     ess = min(row.ess_bulk, row.ess_tail)
-    return (row.name, *plain, f"{row.rhat:.4f}", f"{ess:.0f}", f"{row.mcse:.2g}")
+    learnt = f"{100 * row.contraction:.0f} %"
+    return (row.name, *plain, learnt, f"{row.rhat:.4f}", f"{ess:.0f}", f"{row.mcse:.2g}")
 
 
 def _or(value: float | None, other: float) -> float:

@@ -6,19 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from kinetix.errors import SettingError
 from kinetix.network import ReactionNetwork
 from kinetix.solver import Solver
 
-from .choice import require_arguments, solver_of
+from .choice import require_arguments, seed_of, solver_of
 from .resumed import seed_for
 from .verbs import judge_of, require_probabilities
 
 if TYPE_CHECKING:
     from kinetix.inference.calibration import Calibration
     from kinetix.inference.chains import Progress
+    from kinetix.inference.comparison import Comparison
     from kinetix.inference.experiments import Sampler
+    from kinetix.inference.fisher import Fisher
+    from kinetix.inference.posterior import Posterior
 
 
 def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
@@ -73,3 +78,45 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
         progress=progress,
         settings=settings,
     )
+
+
+def fisher(
+    network: ReactionNetwork,
+    times: ArrayLike,
+    *,
+    species: Sequence[str] | None = None,
+    cells: int | Sequence[int] = 1,
+    parameters: Sequence[str] | None = None,
+    values: Mapping[str, float] | None = None,
+    solver: Solver | str = "fsp",
+) -> Fisher:
+    """What `cells` (one number, or one a time) seen at `times` can tell about parameters, before there are any.
+
+    The Fisher information of every time and observable, by exact sensitivities: bounds of what any estimate can
+    reach, products of parameters that stay open, and the times that would add most. `species` are counted (all
+    by default); `parameters` (all) at `values`, else at the model's own.
+    """
+    from kinetix.inference.fisher import fisher as information
+
+    asked = {"species": species, "cells": cells, "parameters": parameters, "values": values}
+    return information(network, times, solver=solver_of(solver), **asked)  # type: ignore[arg-type]
+
+
+def compare_models(
+    posteriors: Mapping[str, Posterior],
+    *,
+    likelihood: Solver | str | Mapping[str, Solver | str] = "fsp",
+    draws: int = 1000,
+    seed: int | None = None,
+) -> Comparison:
+    """Models of the same cells by how well each foretells a cell that it has not seen (PSIS-LOO).
+
+    `likelihood` weighs the cells: one solver for all models, or one by name.
+    """
+    from kinetix.inference.comparison import compare_models as compared
+
+    named = likelihood if isinstance(likelihood, Mapping) else dict.fromkeys(posteriors, likelihood)
+    if missing := [name for name in posteriors if name not in named]:
+        raise SettingError(f"there is no solver for {missing[0]!r}", place="likelihood", mend="name one for each model")
+    solvers = {name: require_probabilities(solver_of(named[name])) for name in posteriors}
+    return compared(posteriors, solvers, rng=np.random.default_rng(seed_of(seed)), draws=draws)

@@ -128,7 +128,7 @@ def test_sub_chains_that_remember_are_made_longer_and_count_for_less():
     narrow = Approximation(approximate.density, approximate.draws[:2000] * 0.02)
     stage = sub_chains(narrow, Walkers(u, ratio(u)), ratio, walkers=44, rounds=8, rng=rng)
     assert stage.memory > 0.3
-    assert stage.steps > 40
+    assert stage.steps > 60
     assert stage.effective < 250
 
 
