@@ -41,6 +41,9 @@ SEED = 20230704
 
 FLOOR_PATHS = 10_000
 
+BATCHED = 20_000_000
+"""Probabilities of all held-out laws up to which they are also tabulated in one batch, for what that costs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Context:
@@ -83,7 +86,11 @@ def certify(
             features = box.encoding.encode(c.theta, c.start, c.time).astype(np.float32)
             return NetLaw(net, torch.from_numpy(features).to(device))
 
-        figures = judged(box.network, held_out(box, number, seed), law, net.layout)
+        contexts = held_out(box, number, seed)
+        figures = judged(box.network, contexts, law, net.layout)
+        if "joint" in figures and number * net.layout.window.size <= BATCHED:
+            prompts = torch.stack([law(c).context for c in contexts])
+            figures["law_cpu_seconds"]["net_batch"] = _table_seconds(net, prompts)
         result |= figures
         result["statement"] = _statement(number, figures)
     result["certificate_cpu_seconds"] = time.process_time() - began
@@ -126,6 +133,14 @@ def judged(
             except TruncationError:
                 pass
         return _against_paths(network, contexts, law, layout)
+
+
+def _table_seconds(net: Autoregressive, prompts: torch.Tensor) -> float:
+    """CPU seconds a law, where a net tabulates the laws at all prompts [B, C] together."""
+    with threads(1):
+        began = time.process_time()
+        net.tables(prompts)
+        return (time.process_time() - began) / len(prompts)
 
 
 def _training(record: Record) -> dict[str, Any]:

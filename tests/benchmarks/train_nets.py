@@ -50,13 +50,17 @@ PUBLISHED = {"teacher": "van", "rate": 2e-3}
 """The paper's own mode: policy gradient from trained VANs, whose training counts."""
 ROWS = {
     "birth-death, starts, 60 s": Row("birth_death_fast_starts", 60, {"mean": 0.012}),
+    "autoregulation, fsp, 30 s": Row("autoregulation", 30, {}),
     "autoregulation, fsp, 60 s": Row("autoregulation", 60, {"mean": 0.007}),
     "autoregulation, fsp, 5 min": Row("autoregulation", 300, {"mean": 0.004}),
+    "autoregulation, fsp, 30 min": Row("autoregulation", 1800, {}),
     "autoregulation, starts, 5 min": Row("autoregulation_starts", 300, {"mean": 0.010}),
     "autoregulation, trajectories, 60 s": Row("autoregulation", 60, {"mean": 0.018}, PATHS),
     "autoregulation, trajectories, 5 min": Row("autoregulation", 300, {"mean": 0.012}, PATHS),
+    "toggle, trajectories, 30 s": Row("toggle_switch", 30, {}, PATHS),
     "toggle, trajectories, 3 min": Row("toggle_switch", 180, {"mean": 0.030}, PATHS),
     "toggle, trajectories, 15 min": Row("toggle_switch", 900, {"mean": 0.015, "Px": 0.015, "Py": 0.015}, PATHS),
+    "toggle, trajectories, 30 min": Row("toggle_switch", 1800, {}, PATHS),
     "telegraph, 2 min": Row("telegraph", 120, {"mean": 0.04}),
     "bursting, 2 min": Row("bursting", 120, {"mean": 0.04}),
     "cascade15, 15 min": Row("cascade15", 900, {"marginals": 0.012, "worst": 0.05}, PATHS, "poisson"),
