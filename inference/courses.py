@@ -73,6 +73,11 @@ class CourseLikelihood:
             result[inside] = by_cell.sum(axis=1)
         return result
 
+    def gradient(self, thetas: ArrayLike) -> tuple[Array, Array]:
+        """Refused: the derivatives of a filter are not known here."""
+        reason = "likelihoods of time courses have no derivatives here"
+        raise UnsupportedFeature(reason, place="likelihood", mend="use a sampler without gradients")
+
     def by_row(self, thetas: ArrayLike) -> list[Array]:
         """The log-likelihood of every cell's course: [B, P] -> one [B, C]."""
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))

@@ -42,6 +42,16 @@ class Grouped:
             result[inside] = np.sum([f(values[inside][:, at]) for f, at in self._each], axis=0)
         return result
 
+    def gradient(self, thetas: ArrayLike) -> tuple[Array, Array]:
+        """Log-likelihoods and their derivatives by `names`: [B, P] -> [B], [B, P]."""
+        values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
+        logs, slopes = np.zeros(len(values)), np.zeros(values.shape)
+        for likelihood, places in self._each:
+            log_p, rise = likelihood.gradient(values[:, places])
+            logs += log_p
+            slopes[:, places] += rise
+        return logs, np.where(np.isfinite(logs)[:, None], slopes, np.nan)
+
     def by_row(self, thetas: ArrayLike) -> list[Array]:
         """Log-probabilities of the distinct rows of every group at every time, group by group: [B, U] each."""
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))

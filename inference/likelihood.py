@@ -22,6 +22,7 @@ from kinetix.problem import Problem
 from kinetix.solver import BatchSolver, Solver
 from kinetix.space import StateSpace
 
+from .gradients import gradient
 from .measurement import Measurement
 from .observables import Limits, Observables
 from .observations import Observations
@@ -81,6 +82,10 @@ class CellLikelihood(Protocol):
 
     def __call__(self, thetas: ArrayLike) -> Array:
         """Log-likelihoods: [B, P] -> [B]."""
+        ...
+
+    def gradient(self, thetas: ArrayLike) -> tuple[Array, Array]:
+        """Log-likelihoods and their derivatives by `names`: [B, P] -> [B], [B, P]; UnsupportedFeature without."""
         ...
 
     def by_row(self, thetas: ArrayLike) -> list[Array]:
@@ -169,8 +174,12 @@ class Likelihood:
             for k, log_p in self._weighed(initial, values[which]).items():
                 result[k][which] = log_p
         for log_p in result:
-            self._refuse_nonsense(log_p, values)
+            self.refuse_nonsense(log_p, values)
         return result
+
+    def gradient(self, thetas: ArrayLike) -> tuple[Array, Array]:
+        """Log-likelihoods and their derivatives by `names`: [B, P] -> [B], [B, P]; see `gradients.gradient`."""
+        return gradient(self, np.atleast_2d(np.asarray(thetas, dtype=np.float64)))
 
     def at(self, theta: ArrayLike) -> Problem:
         """The problem under one parameter vector, in the order of `names`: [P]."""
@@ -278,7 +287,8 @@ class Likelihood:
                 mend="correct the initial counts of the model, or leave time 0 out",
             )
 
-    def _refuse_nonsense(self, log_p: Array, thetas: Array) -> None:
+    def refuse_nonsense(self, log_p: Array, thetas: Array) -> None:
+        """RunError where what a solver gave for parameter vectors [B, P] is no log-probability: [B, U]."""
         wrong = np.isnan(log_p) | (log_p > 1e-6)
         if wrong.any():
             b = int(np.argmax(wrong.any(axis=1)))

@@ -141,7 +141,7 @@ class Limits:
         basis, top = window.basis[list(axes)], np.array(window.shape, dtype=np.int64) - 1
         least = window.offset[list(axes)] + basis @ np.array(window.lower, dtype=np.int64)
         low, high = least + np.minimum(basis, 0) @ top, least + np.maximum(basis, 0) @ top
-        return cls(np.maximum(low, 0).astype(np.int64), high)
+        return cls(np.maximum(low, 0).astype(np.int64), high.astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,12 @@ Noise = Mapping[str, Array]
 Ask = Callable[[Sequence[Counts], NDArray[np.intp]], list[Any]]
 """Log-probabilities of latent rows, one list of states a time, under the vectors at some places: T of [b, V]."""
 
+AskSlopes = Callable[[Sequence[Counts], NDArray[np.intp]], tuple[list[Any], list[Any]]]
+"""The same with derivatives: T of [b, V], and T of [b, V, K]."""
+
+Slopes = tuple[list[Array], list[Array]]
+"""Log-probabilities, one [B, U_k] a time, and their derivatives, one [B, U_k, K] a time."""
+
 HELD = 20_000_000
 """Probabilities that are held at once."""
 
@@ -40,6 +46,10 @@ GROWTH = 1.5
 
 PATIENCE = 8
 """Boxes that may hold no more of a law than the one before, until it is taken to be lost."""
+
+
+Make = Callable[[Readout], Array]
+"""A matrix from true counts to intervals of readings."""
 
 
 class Drawn(Protocol):
@@ -59,6 +69,14 @@ class Reading(Protocol):
 
     def of_batch(self, ask: Ask, ks: Sequence[int], noise: Noise, vectors: int) -> list[Array]:
         """The same at the times `ks` under many parameter vectors: one [B, U_k] a time."""
+        ...
+
+    def slopes_of_law(self, k: int, law: Distribution, noise: Mapping[str, float], name: str) -> Array:
+        """Derivatives of `of_law` by the parameter `name` of the measurement: [U]; NaN at probability 0."""
+        ...
+
+    def slopes_of_batch(self, ask: AskSlopes, ks: Sequence[int], noise: Noise, vectors: int) -> Slopes:
+        """As `of_batch`, with derivatives by the K parameters that are asked about, then those in `noise`."""
         ...
 
     def drawn(self, law: Distribution, noise: Mapping[str, float]) -> Drawn:
@@ -91,6 +109,16 @@ class Exact:
         """See `Reading`."""
         found = ask([self.splits[k].states for k in ks], np.arange(vectors))
         return [self.splits[k].gather(log_p) for k, log_p in zip(ks, found, strict=True)]
+
+    def slopes_of_law(self, k: int, law: Distribution, noise: Mapping[str, float], name: str) -> Array:
+        """Nothing is measured: 0."""
+        return np.zeros(len(self.splits[k].begins))
+
+    def slopes_of_batch(self, ask: AskSlopes, ks: Sequence[int], noise: Noise, vectors: int) -> Slopes:
+        """See `Reading`."""
+        logs, slopes = ask([self.splits[k].states for k in ks], np.arange(vectors))
+        rises = [self.splits[k].gather_slopes(p, s) for k, p, s in zip(ks, logs, slopes, strict=True)]
+        return [self.splits[k].gather(p) for k, p in zip(ks, logs, strict=True)], rises
 
     def drawn(self, law: Distribution, noise: Mapping[str, float]) -> Drawn:
         """See `Reading`."""
@@ -165,6 +193,21 @@ class Measured:
         """See `Reading`."""
         if isinstance(law, Moments):
             return law.log_prob(self.data.rows[k][0])
+        with np.errstate(divide="ignore"):
+            return np.log(self._expected(k, law, [partial(self._matrix, d, noise=noise) for d in self._each]))
+
+    def slopes_of_law(self, k: int, law: Distribution, noise: Mapping[str, float], name: str) -> Array:
+        """See `Reading`."""
+        matrices: list[Make] = [partial(self._matrix, d, noise=noise) for d in self._each]
+        total = np.zeros(len(self._kinds[k][1]))
+        for d in self._moved_by(name):
+            changed = partial(self._slope, d, noise=noise, name=name)
+            total += self._expected(k, law, [*matrices[:d], changed, *matrices[d + 1 :]])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return total / self._expected(k, law, matrices)
+
+    def _expected(self, k: int, law: Distribution, matrices: Sequence[Make]) -> Array:
+        """The expectation of the products of the matrices, row by row, under a law of all species: [U]."""
         latent, (kinds, index) = law.marginal(self.observables.axes), self._kinds[k]
         parts = []
         for rows in np.array_split(index, max(1, len(index) // 64)):
@@ -173,13 +216,12 @@ class Measured:
                 seen, result = states @ self.observables.weights, np.ones((len(states), len(rows)))
                 for d, intervals in enumerate(kinds):
                     distinct, back = np.unique(seen[:, d], return_inverse=True)
-                    matrix = self._matrix(d, Readout(distinct, intervals), noise)
+                    matrix = matrices[d](Readout(distinct, intervals))
                     result *= matrix[back.reshape(-1)][:, rows[:, d]]
                 return result
 
             parts.append(latent.expect(weighed))
-        with np.errstate(divide="ignore"):
-            return np.log(np.concatenate(parts))
+        return np.concatenate(parts)
 
     def of_batch(self, ask: Ask, ks: Sequence[int], noise: Noise, vectors: int) -> list[Array]:
         """See `Reading`."""
@@ -203,6 +245,30 @@ class Measured:
         """Every count as the first of its interval."""
         columns = [self.measurement.as_read(name, counts[..., d]) for d, name in enumerate(self.observables.names)]
         return np.stack(columns, axis=-1)
+
+    def slopes_of_batch(self, ask: AskSlopes, ks: Sequence[int], noise: Noise, vectors: int) -> Slopes:
+        """See `Reading`."""
+        found = [np.empty((vectors, len(self._kinds[k][1]))) for k in ks]
+        rises: list[Array] = [np.empty((vectors, len(self._kinds[k][1]), 0)) for k in ks]
+
+        def weigh(box: Box, which: NDArray[np.intp]) -> list[Array]:
+            logs, slopes = ask([box.states] * len(ks), which)
+            tables = [np.exp(t) for t in logs]
+            for i, (k, table, slope) in enumerate(zip(ks, tables, slopes, strict=True)):
+                changes = np.where(table[..., None] > 0, table[..., None] * slope, 0.0)
+                p = self.pushed(box, k, table, noise, which)
+                rows = [self.pushed(box, k, changes[..., j], noise, which) for j in range(changes.shape[-1])]
+                rows += [self._pushed_slope(box, k, table, noise, which, name) for name in noise]
+                if rises[i].shape[-1] != len(rows):
+                    rises[i] = np.empty((*found[i].shape, len(rows)))
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    found[i][which] = np.log(p)
+                    if rows:
+                        rises[i][which] = np.stack(rows, axis=-1) / p[..., None]
+            return tables
+
+        self.on_boxes(weigh, vectors, len(ks))
+        return found, rises
 
     # boxes ---------------------------------------------------------------------------------------
 
@@ -312,6 +378,17 @@ class Measured:
             ]
         )
 
+    def _pushed_slope(self, box: Box, k: int, table: Array, noise: Noise, which: NDArray[np.intp], name: str) -> Array:
+        """The derivative of `pushed` by a parameter of the measurement: [b, U]."""
+        index, result = self._kinds[k][1], np.zeros((len(which), len(self._kinds[k][1])))
+        for i, (one, b) in enumerate(zip(box.shown(table), which, strict=True)):
+            values = {n: float(v[b]) for n, v in noise.items()}
+            matrices = self._matrices(box, k, values)
+            for d in self._moved_by(name):
+                changed = self._slope(d, self._readouts(box, k)[d], noise=values, name=name)
+                result[i] += contracted(one[None], [*matrices[:d], changed, *matrices[d + 1 :]], index)[0]
+        return result
+
     def _matrices(self, box: Box, k: int, noise: Mapping[str, float]) -> list[Array]:
         return [self._matrix(d, readout, noise) for d, readout in enumerate(self._readouts(box, k))]
 
@@ -327,6 +404,25 @@ class Measured:
 
     def _matrix(self, d: int, readout: Readout, noise: Mapping[str, float]) -> Array:
         return readout.matrix(*self.numbers(d, noise))
+
+    def _slope(self, d: int, readout: Readout, noise: Mapping[str, float], name: str) -> Array:
+        """The derivative of the matrix of an observable by a parameter of the measurement."""
+        observable, (capture, background) = self.observables.names[d], self.numbers(d, noise)
+        result = np.zeros((len(readout.counts), len(readout.intervals)))
+        if capture is not None and self.measurement.capture.get(observable) == name:
+            result += readout.by_capture(capture, background)
+        if background is not None and self.measurement.background.get(observable) == name:
+            result += readout.by_background(capture, background)
+        return result
+
+    def _moved_by(self, name: str) -> list[int]:
+        """The observables whose matrices depend on a parameter of the measurement."""
+        given = self.measurement.capture, self.measurement.background
+        return [d for d, o in enumerate(self.observables.names) if any(m.get(o) == name for m in given)]
+
+    @property
+    def _each(self) -> range:
+        return range(len(self.observables.names))
 
 
 @dataclass(frozen=True, eq=False)

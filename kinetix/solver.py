@@ -49,3 +49,24 @@ class BatchSolver(Solver, Protocol):
         a time.
         """
         ...
+
+
+@runtime_checkable
+class GradientSolver(BatchSolver, Protocol):
+    """A batch solver that knows how its probabilities change with the parameters."""
+
+    def log_prob_gradient_batch(
+        self,
+        problem: Problem,
+        thetas: Array,
+        counts: Sequence[NDArray[np.int64]],
+        axes: Sequence[int],
+        parameters: Sequence[int],
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[list[Array], list[Array]]:
+        """As `log_prob_batch`, with derivatives by theta at the places `parameters` [K].
+
+        Returns one [B, U_k] and one [B, U_k, K] a time; NaN where a probability is 0.
+        """
+        ...

@@ -141,11 +141,17 @@ def test_species_that_follow_by_conservation_are_completed_in_chains():
 
 def test_a_window_grows_for_what_the_start_does_not_foretell():
     """A cell far above the law of its start, and what follows. Mutant: the loss of a step not looked at."""
-    data = courses([("a", 1.0, 25), ("a", 1.5, 31)])
+    data = courses([("a", 1.0, 25), ("a", 1.5, 31), ("a", 2.5, 30)])
     f = CourseLikelihood(FSP(), Problem.of(birth_death(4.0, 0.5, start=2), 1.0), data, ("birth",))
     found = f.by_row([[4.0]])[0][0]
-    last = np.log(exact(31, 25, 4.0, 0.5, 0.5))
+    last = np.log(exact(31, 25, 4.0, 0.5, 0.5)) + np.log(exact(30, 31, 4.0, 0.5, 1.0))
     assert found == pytest.approx(np.log(exact(25, 2, 4.0, 0.5, 1.0)) + last, rel=1e-6)  # about 1e-14: digits are kept
+    up = CourseLikelihood(FSP(), f.problem, courses([("a", 9.0, 25), ("a", 10.0, 25)]), ("birth",))
+    both = np.log(exact(25, 2, 14.0, 0.5, 9.0)) + np.log(exact(25, 25, 14.0, 0.5, 1.0))
+    small = StateSpace.box([26])  # as if the solver had guessed too little
+    assert up._filter.log_prob(up.at([14.0]), {}) == pytest.approx([both], abs=1e-7)
+    found, lost = up._filter._on(small, up.at([14.0]), {})
+    assert (len(found), lost.tolist()) == (0, [True])
     with pytest.raises(TruncationError, match="a window of at least"):
         CourseLikelihood(FSP(max_states=30), f.problem, data, ("birth",))([[4.0]])
 
@@ -161,7 +167,7 @@ def test_laws_move_alike_by_sums_and_by_powers(gap):
     one, many = move(laws, gap, 1), Propagation(operator, 20)(laws, gap, 10**9)
     assert one == pytest.approx(expected, abs=1e-12)
     assert many == pytest.approx(one, rel=1e-9)
-    assert one[20, 0] == pytest.approx(exact(20, 0, 4.0, 0.5, gap), rel=1e-8)
+    assert np.log(one[20, 0]) == pytest.approx(np.log(exact(20, 0, 4.0, 0.5, gap)), abs=1e-8)
 
 
 # histories and tables ------------------------------------------------------------------------------
