@@ -2,7 +2,8 @@
 
 KX201 not converged · KX202 mass at the edge of a prior or box · KX203 two parameters fixed only
 together · KX204 cells that the posterior does not explain · KX205 not certified · KX206 prior that
-the data hardly narrowed · KX207 exact up to an error that is estimated, not proven.
+the data hardly narrowed · KX207 exact up to an error that is estimated, not proven · KX208 too few
+cells for so many parameters.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ SHARED = 0.2
 NARROWED = 0.8
 """Posterior over prior standard deviation from which the data told hardly anything."""
 
+FEW = 10
+"""Counts of cells a parameter below which a posterior rests on its prior and on single cells."""
+
 SHOWN = 8
 """Misfits of the predictive check that are listed one by one."""
 
@@ -48,6 +52,7 @@ def check_posterior(posterior: Posterior) -> Findings:
             *_ridges(posterior),
             *_misfits(posterior),
             *_uninformed(posterior),
+            *_few_cells(posterior),
         ]
     )
 
@@ -78,7 +83,7 @@ def _edges(posterior: Posterior) -> Iterator[Finding]:
                 reach if low != 0 else min(reach, _spread(x, w))
             )  # 0 bounds every rate: only a posterior on it counts
             for end, mass in ((low, float(w @ (v < a + below))), (high, float(w @ (v > b - reach)))):
-                if mass > EDGE:
+                if mass > EDGE and not (end == 0 and getattr(prior, "whole", False)):  # no count lies below 0
                     reason = f"{100 * mass:.1f} % of the posterior lies at the end {end:g} of its {what}"
                     mend = (
                         f"widen the {what}, or fix {name!r} by other knowledge: this end bounds it, not the data alone"
@@ -165,6 +170,13 @@ def _uninformed(posterior: Posterior) -> Iterator[Finding]:
         if (ratio := float(np.sqrt(max(1 - learnt, 0.0)))) > NARROWED:
             reason = f"its posterior is {100 * ratio:.0f} % as wide as its prior: the data say hardly anything about it"
             yield Finding("KX206", "warning", name, reason, "fix it by other knowledge, or measure what depends on it")
+
+
+def _few_cells(posterior: Posterior) -> Iterator[Finding]:
+    counted, parameters = int(posterior.data.cells_at.sum()), len(posterior.names)
+    if counted < FEW * parameters:
+        reason = f"{counted} counts of cells for {parameters} parameters: single cells and the prior decide"
+        yield Finding("KX208", "warning", "data", reason, "measure more cells, or fix parameters by other knowledge")
 
 
 def _spread(x: Array, w: Array, *, log: bool = False) -> float:

@@ -138,13 +138,8 @@ def left_out(posterior: Posterior, solver: Solver, *, rng: np.random.Generator, 
     pieces = [asked.by_row(thetas[k : k + BATCH]) for k in range(0, draws, BATCH)]
     log_p = np.concatenate([np.concatenate(times, axis=0) for times in zip(*pieces, strict=True)], axis=1)
     elpd, k = np.array([_without(column) for column in log_p.T]).T
-    repeats = np.concatenate([n for _, n in posterior.data.rows])
-    cells = tuple(
-        f"{dict(zip(posterior.data.species, row, strict=True))} at t = {t:g}"
-        for t, (rows, _) in zip(posterior.data.times.tolist(), posterior.data.rows, strict=True)
-        for row in rows.tolist()
-    )
-    return LeftOut(elpd, logsumexp(log_p, axis=0) - np.log(draws), k, repeats, cells)
+    cells, repeats = zip(*asked.units, strict=True)
+    return LeftOut(elpd, logsumexp(log_p, axis=0) - np.log(draws), k, np.array(repeats), cells)
 
 
 def _without(log_p: Array) -> tuple[float, float]:

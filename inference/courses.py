@@ -87,6 +87,13 @@ class CourseLikelihood:
             result[which] = weigh(initial, values[which])
         return [result]
 
+    @property
+    def units(self) -> tuple[tuple[str, int], ...]:
+        """The courses in words, each of one cell."""
+        return tuple(
+            (f"course {i + 1}, t = {times[0]:g} to {times[-1]:g}", 1) for i, (times, _) in enumerate(self.data.courses)
+        )
+
     def at(self, theta: ArrayLike) -> Problem:
         """The problem under one parameter vector: [P]."""
         return replace(self._first.at(theta), times=self._later(self.data.times))

@@ -57,6 +57,15 @@ class Grouped:
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
         return [log_p for f, at in self._each for log_p in f.by_row(values[:, at])]
 
+    @property
+    def units(self) -> tuple[tuple[str, int], ...]:
+        """The rows of `by_row` in words, and how many cells of the group showed each."""
+        return tuple(
+            (f"{text} in group {group}", n)
+            for group, (likelihood, _) in self.members.items()
+            for text, n in likelihood.units
+        )
+
     def inside(self, thetas: ArrayLike) -> NDArray[np.bool_]:
         """Whether parameter vectors can be weighed: [B, P] -> [B]."""
         values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))

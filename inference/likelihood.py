@@ -92,6 +92,11 @@ class CellLikelihood(Protocol):
         """The same apart, row by row (or cell by cell, of time courses)."""
         ...
 
+    @property
+    def units(self) -> tuple[tuple[str, int], ...]:
+        """What the columns of `by_row`, one list after another, are about, and how many cells there are of each."""
+        ...
+
     def at(self, theta: ArrayLike) -> Problem:
         """The problem under one parameter vector: [P]."""
         ...
@@ -176,6 +181,15 @@ class Likelihood:
         for log_p in result:
             self.refuse_nonsense(log_p, values)
         return result
+
+    @property
+    def units(self) -> tuple[tuple[str, int], ...]:
+        """The distinct rows of `by_row` in words, and how many cells showed each."""
+        return tuple(
+            (f"{dict(zip(self.data.species, row, strict=True))} at t = {t:g}", int(n))
+            for t, (rows, repeats) in zip(self.data.times.tolist(), self.data.rows, strict=True)
+            for row, n in zip(rows.tolist(), repeats, strict=True)
+        )
 
     def gradient(self, thetas: ArrayLike) -> tuple[Array, Array]:
         """Log-likelihoods and their derivatives by `names`: [B, P] -> [B], [B, P]; see `gradients.gradient`."""

@@ -314,3 +314,32 @@ def test_two_replicates_from_chains_to_disk_and_back(tmp_path):
     back = kx.open(tmp_path / "p.nc")
     assert back.data.digest == data.digest
     assert not back.predict(kx.FSP(), rng=np.random.default_rng(0), draws=5).predictive.misfits()
+
+
+def test_what_is_weighed_is_told_unit_by_unit():
+    """As many units as columns of `by_row`, in the same order, with as many cells in all as there are."""
+    prior = {"birth": priors.uniform(0, 10)}
+    for asked in (
+        Question.of(birth_death(), replicates(), prior),
+        Question.of(birth_death(), replicates(), prior, per_group=["birth"]),
+    ):
+        f = asked.likelihood(FSP())
+        columns = np.concatenate(f.by_row(np.full((1, len(f.names)), 3.0)), axis=1)[0]
+        assert sum(n * c for (_, n), c in zip(f.units, columns, strict=True)) == pytest.approx(
+            f([[3.0] * len(f.names)])[0]
+        )
+        assert sum(n for _, n in f.units) == 5
+    assert f.units[1] == ("{'X': 2} at t = 2 in group a", 2)
+
+
+def test_few_cells_are_warned_about_and_a_count_may_well_be_zero():
+    """Ten counts a parameter, groups' own parameters among them; the end 0 of a count is no edge of the prior."""
+    data = Observations.from_counts("X", 1.0, np.zeros(19, dtype=int))
+    prior = {"birth": kx.prior.uniform(0, 9), "X": kx.prior.integers(0, 5)}
+    posterior = kx.infer(birth_death(1.0, 0.1), data, prior=prior, seed=1, ensembles=2, walkers=8, steps=20)
+    found = {(f.code, f.element): f.reason for f in posterior.check()}
+    assert "19 counts of cells for 2 parameters" in found["KX208", "data"]
+    assert ("KX202", "X") not in found
+    more = Observations.from_counts("X", 1.0, np.zeros(20, dtype=int))
+    posterior = kx.infer(birth_death(1.0, 0.1), more, prior=prior, seed=1, ensembles=2, walkers=8, steps=20)
+    assert "KX208" not in posterior.check().codes
