@@ -39,6 +39,9 @@ BAND = (0.05, 0.95)
 FALSE_ALARMS = 0.05
 """Chance that a true model shows a misfit, all statistics together."""
 
+CENTRAL = (0.1, 0.9)
+"""Of the values that the draws of the posterior expect of a statistic: those it is allowed to have at no cost."""
+
 FAR = 4.0
 """Standard deviations from the predicted mean that count as far, where too few data sets were drawn to rank it."""
 
@@ -62,7 +65,11 @@ class PredictiveCheck:
     """Observed statistics among those of `replicates` new data sets.
 
     `observed`, `low`, `high` (90 % of the new data sets), `z` (distance from their mean in their
-    standard deviations) and `p_value` (two-sided) are [T, D, K]; NaN where a statistic is not defined.
+    standard deviations) and `p_value` (two-sided) are [T, D, K]; NaN where a statistic is not defined. The
+    p-value asks how rare the observed statistic is among new data sets of one draw of the posterior, centred
+    on the nearest value that the central 80 % of the draws expect. Ranks among the new data sets of all draws
+    would count the posterior's width as noise of the data, which the fitted cells do not have, and miss what
+    no draw explains.
     `shares_observed` [T, D, M] is the share of cells with each count from 0, `shares` [3, T, D, M]
     the mean, 5 % and 95 % points of the new data sets. `replicated` [draws, cells, D] is one new data
     set a draw, the cells in the order of the times.
@@ -162,25 +169,44 @@ def _compared(
         first.append(new[0])
         made.append(statistics(new))
         shares.append(_shares(new, width))
-    observed, new_ones = statistics(cells), np.concatenate(made)
+    observed, new_ones = statistics(cells), np.stack(made)
     shown = np.concatenate(shares)
     bands = np.stack([shown.mean(axis=0), *np.quantile(shown, BAND, axis=0)])
     return observed, *_placed(observed, new_ones), _shares(cells[None], width)[0], bands, np.stack(first)
 
 
 def _placed(observed: Array, made: Array) -> tuple[Array, Array, Array, Array]:
-    """Where `observed` [D, K] lies among `made` [R, D, K]: 5 % and 95 % points, z, two-sided p; NaN if undefined."""
+    """Where `observed` [D, K] lies among `made`, R new data sets a draw, [draws, R, D, K].
+
+    5 % and 95 % points, z, and the two-sided p-value of `PredictiveCheck`; NaN if undefined.
+    """
     result = np.full((4, *observed.shape), np.nan)
     for place in np.ndindex(*observed.shape):
-        x, value = made[(slice(None), *place)], observed[place]
-        x = x[np.isfinite(x)]
+        each, value = made[(slice(None), slice(None), *place)], observed[place]
+        x = each[np.isfinite(each)]
         if np.isfinite(value) and len(x):
             gap, spread = value - x.mean(), x.std()
             z = gap / spread if spread > 0 else np.sign(gap) * np.inf if gap else 0.0
-            rarer = min((x <= value).sum(), (x >= value).sum())
-            result[(slice(None), *place)] = (*np.quantile(x, BAND), z, min(1.0, 2 * (rarer + 1) / (len(x) + 1)))
+            result[(slice(None), *place)] = (*np.quantile(x, BAND), z, _p_value(each, value))
     low, high, z_scores, p_values = result
     return low, high, z_scores, p_values
+
+
+def _p_value(made: Array, value: float) -> float:
+    """How rare a statistic is among those of new data sets, [draws, R], about what their draws expect."""
+    some = made[np.isfinite(made).all(axis=1)]
+    if len(some) == 0 or some.shape[1] < 2:  # one data set a draw has no centre of its own
+        x = made[np.isfinite(made)]
+        rarer = min((x <= value).sum(), (x >= value).sum())
+        return float(min(1.0, 2 * (rarer + 1) / (len(x) + 1)))
+    centres, repeats = some.mean(axis=1), some.shape[1]
+    noise = (some - centres[:, None]).ravel() * np.sqrt(repeats / (repeats - 1))
+    spread = centres.var()
+    own = max(0.0, spread - noise.var() / repeats)  # without what so few data sets a draw add
+    centred = (centres - centres.mean()) * np.sqrt(own / spread) if spread > 0 else np.zeros_like(centres)
+    gap = value - np.clip(value, *(centres.mean() + np.quantile(centred, CENTRAL)))
+    rarer = min((noise <= gap).sum(), (noise >= gap).sum())
+    return float(min(1.0, 2 * (rarer + 1) / (len(noise) + 1)))
 
 
 def _shares(counts: Counts, width: int) -> Array:

@@ -11,7 +11,7 @@ from kinetix.errors import SettingError
 from kinetix.inference import priors
 from kinetix.inference.observations import Observations
 from kinetix.inference.posterior import Posterior
-from kinetix.inference.predictive import STATISTICS, predictive_check, statistics
+from kinetix.inference.predictive import STATISTICS, _p_value, predictive_check, statistics
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 from tests.exact import birth_death, birth_death_pmf
@@ -111,6 +111,41 @@ def test_more_spread_than_the_model_can_make_is_named():
     named = {(m.statistic, m.time) for m in found.misfits()}
     assert {("variance", 4.0), ("Fano factor", 4.0)} <= named
     assert ("mean", 4.0) not in named
+
+
+def fitted(data, rng):
+    """The exact posterior of the birth rate (flat prior) of Poisson cells, by Gamma draws."""
+    share = np.array([(1 - np.exp(-DEATH * t)) / DEATH for t in TIMES])
+    total = sum(float(c[:, 0] @ r) for c, r in data.rows)
+    drawn = rng.gamma(total + 1, 1 / (data.cells_at @ share), (4, 50, 1))
+    return Posterior(
+        ("birth",), drawn, np.zeros((4, 50)), {"birth": priors.uniform(0, 100)}, data, birth_death(BIRTH, DEATH)
+    )
+
+
+@pytest.mark.slow
+def test_fitted_posteriors_raise_few_false_alarms():
+    """Of 200 true data sets at most 5 % are flagged, by a binomial bound (p < 1e-3): 21. Mutant: limits of 5 % each."""
+    alarms = 0
+    for seed in range(200):
+        data, rng = cells(60, seed), np.random.default_rng([seed, 1])
+        alarms += bool(predictive_check(fitted(data, rng), ClosedForm(), rng=rng, draws=50).misfits())
+    assert alarms <= 21
+
+
+def test_what_no_draw_explains_is_found_under_a_wide_posterior():
+    """Zeros are a fifth more than any draw expects, although draws differ widely in the mean.
+
+    Mutant: ranks among the new data sets of all draws, whose spread hides it.
+    """
+    rng, n = np.random.default_rng(11), 400
+    made = rng.poisson(rng.uniform(2.0, 6.0, (100, 1, 1)), (100, 40, n))
+    zeros = (made == 0).mean(axis=-1)
+    expected = np.exp(-np.linspace(2.0, 6.0, 1000)).mean()
+    assert _p_value(zeros, 0.25) < 1e-3  # e^-2 = 0.135 at most
+    assert _p_value(zeros, float(expected)) > 0.5
+    pooled = 2 * np.mean(zeros >= 0.15)
+    assert _p_value(zeros, 0.15) < pooled / 3
 
 
 def test_wider_posteriors_predict_wider():
