@@ -206,7 +206,7 @@ def _collected(
 ) -> dict[int, Mapping[str, Any]]:
     """The results of all runs: those known, and the others as they end, written down at once."""
     found, told = dict(known), Told(progress, runs, len(known))
-    for i, result in fan_out(task, [i for i in range(runs) if i not in known], root=root, jobs=jobs):
+    for i, result in fan_out(((i, task) for i in range(runs) if i not in known), root=root, jobs=jobs):
         if journal is not None:
             journal.write(i, result)
         found[i] = result

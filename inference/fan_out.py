@@ -25,14 +25,14 @@ def stream_of(root: int, i: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(root, spawn_key=(i,)))
 
 
-def fan_out(task: Task, numbers: Iterable[int], *, root: int, jobs: int | None) -> Iterator[tuple[int, Result]]:
-    """The numbers and results of runs, as they end. `task` and what it holds must be able to travel (pickle)."""
+def fan_out(tasks: Iterable[tuple[int, Task]], *, root: int, jobs: int | None) -> Iterator[tuple[int, Result]]:
+    """The numbers and results of numbered tasks, as they end; tasks must be able to travel (pickle)."""
     from joblib import Parallel, delayed
 
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs == 0):
         raise SettingError(f"jobs is {jobs!r}", place="jobs", mend="give 1 or more, or -1 for all cores")
     work = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from work(delayed(_run)(task, root, i) for i in numbers)
+    yield from work(delayed(_run)(task, root, i) for i, task in tasks)
 
 
 def _run(task: Task, root: int, i: int) -> tuple[int, Result]:

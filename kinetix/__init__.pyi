@@ -5,6 +5,7 @@ from kinetix.app.scans import sensitivities as sensitivities
 from kinetix.app.trust import calibrate as calibrate
 from kinetix.app.trust import compare_models as compare_models
 from kinetix.app.trust import fisher as fisher
+from kinetix.app.trust import infer_many as infer_many
 from kinetix.app.verbs import compare as compare
 from kinetix.app.verbs import infer as infer
 from kinetix.app.verbs import load as load
@@ -84,6 +85,7 @@ __all__ = [
     "first_passage",
     "fisher",
     "infer",
+    "infer_many",
     "load",
     "mass_action",
     "open",

@@ -20,7 +20,7 @@ import typer
 from kinetix import __version__
 from kinetix.errors import KinetixError
 
-from . import cli_calibrate, cli_infer, cli_models, cli_report, cli_solve, cli_train
+from . import cli_calibrate, cli_infer, cli_many, cli_models, cli_report, cli_solve, cli_train
 from .cli_options import SettingsCommand
 from .outcome import BAD_INPUT, FAILED, OK, SYSTEM, Outcome
 
@@ -44,6 +44,7 @@ app.command("convert")(cli_models.convert)
 app.command("solve", cls=SettingsCommand)(cli_solve.solve)
 app.command("train", cls=SettingsCommand)(cli_train.train)
 app.command("infer", cls=SettingsCommand)(cli_infer.infer)
+app.command("infer-many", cls=SettingsCommand)(cli_many.infer_many)
 app.command("calibrate", cls=SettingsCommand)(cli_calibrate.calibrate)
 app.command("compare")(cli_solve.compare)
 app.command("report")(cli_report.report)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from kinetix.inference.comparison import Comparison
     from kinetix.inference.experiments import Sampler
     from kinetix.inference.fisher import Fisher
+    from kinetix.inference.many import Many
+    from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
 
 
@@ -120,3 +122,43 @@ def compare_models(
         raise SettingError(f"there is no solver for {missing[0]!r}", place="likelihood", mend="name one for each model")
     solvers = {name: require_probabilities(solver_of(named[name])) for name in posteriors}
     return compared(posteriors, solvers, rng=np.random.default_rng(seed_of(seed)), draws=draws)
+
+
+def infer_many(  # noqa: PLR0913 - one argument a part of the question
+    network: ReactionNetwork,
+    tables: Mapping[str, Observations],
+    *,
+    prior: Mapping[str, Any],
+    likelihood: Solver | str = "fsp",
+    exact: Solver | str | None = "auto",
+    seed: int | None = None,
+    jobs: int | None = 1,
+    output: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Many:
+    """The same inference for many tables of cells (genes, conditions), and one table of answers.
+
+    `tables` maps names to Observations; the other arguments are those of `infer`. A table that cannot be
+    answered is a row that says why. The numbers depend on `seed` alone, for any number of `jobs` (-1: all
+    cores; None: as joblib's backend is set around the call). Rows are kept in the folder `output`; `resume`
+    makes those that are missing.
+    """
+    from kinetix.inference import many, sampling
+
+    require_arguments(sampling.infer, settings, place="infer_many")
+    weigher = require_probabilities(solver_of(likelihood))
+    return many.infer_many(
+        network,
+        tables,
+        prior=prior,
+        likelihood=weigher,
+        exact=judge_of(exact, weigher),
+        root=seed_for(seed, output, resume=resume),
+        jobs=jobs,
+        output=output,
+        resume=resume,
+        progress=progress,
+        settings=settings,
+    )

@@ -340,7 +340,7 @@ def test_ridges_of_three_parameters_are_named_by_what_is_fixed():
 
 
 def test_the_summary_tells_how_much_was_learnt():
-    """Uniform on 20 units: variance 400 / 12, of which a posterior sd of 0.2 leaves 0.12 %. Mutant: one scale for all."""
+    """Uniform on 20 units: variance 400 / 12, of which a posterior sd of 0.2 leaves 0.1 %. Mutant: one scale."""
     first, second = made().summary().rows
     assert first.contraction == pytest.approx(1 - 0.2**2 / (400 / 12), abs=1e-4)
     log_prior = (4 * np.log(10)) ** 2 / 12
