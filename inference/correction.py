@@ -40,7 +40,8 @@ class Correction:
         if not good.any():
             return cls(np.zeros(u.shape[1]), np.ones(u.shape[1]), 0.0, np.zeros(1), np.inf)
         x, y = u[good], values[good]
-        centre, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-12)
+        centre = np.asarray(x.mean(axis=0))
+        scale = np.maximum(np.asarray(x.std(axis=0)), 1e-12)
         best = cls(centre, scale, 0.0, np.zeros(1), float(y.std()))
         allowed = BETTER * best.error
         for order in (1.0, 1.5, 2.0):
@@ -52,7 +53,7 @@ class Correction:
             leverage = np.einsum("ij,ji->i", basis, np.linalg.pinv(basis, rcond=1e-8))
             error = float(np.sqrt(np.mean((left / np.maximum(1 - leverage, 1e-3)) ** 2)))
             if error < allowed:
-                best, allowed = cls(centre, scale, order, fitted, error), error
+                best, allowed = cls(centre, scale, order, np.asarray(fitted, dtype=np.float64), error), error
         return best
 
     def __call__(self, u: Array) -> Array:

@@ -149,7 +149,7 @@ class Stage:
     def _per_point(self) -> Array:
         """The weights of distinct points: two walkers may start from one."""
         _, back = np.unique(self.u.reshape(-1, self.u.shape[-1]), axis=0, return_inverse=True)
-        return np.bincount(back.ravel(), weights=self.weights.ravel())
+        return np.asarray(np.bincount(back.ravel(), weights=self.weights.ravel()), dtype=np.float64)
 
 
 class _Record:
@@ -189,7 +189,8 @@ class _Record:
         pairs = [(a, b) for a, b in zip(before.T, after.T, strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0]
         if not pairs:
             return 1.0
-        return float(max(spearmanr(a, b).statistic for a, b in pairs)) - 1 / np.sqrt(len(before))
+        worst = max(float(spearmanr(a, b).statistic) for a, b in pairs)
+        return worst - float(1 / np.sqrt(len(before)))
 
     def stage(self, steps: int, net: Approximation) -> Stage:
         """What is on record."""

@@ -131,4 +131,5 @@ def _worst(counts: NDArray[np.int64], ranks: int, draws: int) -> Array:
 def _two_sided(ranks: int, draws: int) -> Array:
     """Twice the smaller tail of every count at every place: [L, R + 1]."""
     k, share = np.arange(ranks + 1), np.arange(1, draws + 1)[:, None] / (draws + 1)
-    return np.minimum(1.0, 2 * np.minimum(stats.binom.cdf(k, ranks, share), stats.binom.sf(k - 1, ranks, share)))
+    tails = np.minimum(stats.binom.cdf(k, ranks, share), stats.binom.sf(k - 1, ranks, share))
+    return np.asarray(np.minimum(1.0, 2 * tails))
