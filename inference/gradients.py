@@ -89,6 +89,9 @@ def _require_smooth(likelihood: Likelihood) -> None:
     if not isinstance(solver, GradientSolver):
         reason = f"{type(solver).__name__} knows no derivatives of its probabilities"
         raise UnsupportedFeature(reason, place="likelihood", mend="use fsp or a trained MET, or a sampler without them")
+    if likelihood.reading.by_law:
+        reason = "sums of so many counts are weighed by whole laws, which have no derivatives here"
+        raise UnsupportedFeature(reason, place="likelihood", mend="use a sampler without gradients")
     if counts:
         reason = f"{counts[0]!r} is an initial count, and by a whole number there is no derivative"
         raise UnsupportedFeature(reason, place="likelihood", mend="use a sampler without gradients")

@@ -28,6 +28,7 @@ from .observables import Limits, Observables
 from .observations import Observations
 from .parameters import Parameters
 from .reading import Drawn, Exact, Measured
+from .wide_sums import laws_that_reach
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -320,7 +321,8 @@ class Likelihood:
         limits = Limits.of(window, observables.axes) if isinstance(window, StateSpace) else None
         if self.measurement is None:
             exact = Exact(observables, self.data, limits)
-            _ = exact.splits
+            if not exact.by_law:
+                _ = exact.splits
             return exact
         self.measurement.require_observables(self.data.species)
         start = float(self.problem.initial.expect(lambda x: np.ones(len(x))))
@@ -351,15 +353,18 @@ class Likelihood:
         first = len(self.data.times) - len(self._later)
         thetas, ks = self.parameters.theta(values), range(first, len(self.data.times))
         problem = replace(self.problem, times=self._later, initial=initial)
-        if isinstance(self.solver, BatchSolver):
+        if isinstance(self.solver, BatchSolver) and not self.reading.by_law:
             solver, axes = self.solver, list(self.reading.observables.axes)
 
             def ask(rows: Sequence[Counts], which: NDArray[np.intp]) -> list[Array]:
                 return solver.log_prob_batch(problem, thetas[which], rows, axes, rng=np.random.default_rng(self.seed))
 
             return result | dict(zip(ks, self.reading.of_batch(ask, ks, noise, len(values)), strict=True))
+        reach = self.reading.observables, np.asarray(self.data.largest), self.seed
         laws = [
-            self.solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(self.seed)).laws
+            laws_that_reach(self.solver, replace(problem, theta=theta), *reach)
+            if self.reading.by_law
+            else self.solver.solve(replace(problem, theta=theta), rng=np.random.default_rng(self.seed)).laws
             for theta in thetas
         ]
         return result | {k: self._of_laws(k, [law[k - first] for law in laws], noise) for k in ks}

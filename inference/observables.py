@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kinetix.distribution import Distribution
+from kinetix.distribution import Distribution, PointMass, Sampled, Tabulated
 from kinetix.errors import DataError, UnsupportedFeature
+from kinetix.listed import Listed
 from kinetix.network import ReactionNetwork
 from kinetix.space import StateSpace
 
@@ -24,6 +25,9 @@ from .observations import Observations
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+WIDE = 50_000
+"""Largest window of latent counts that is made to hold every split of the data."""
 
 LATENT = 2_000_000
 """Most splits, over all rows and times, that a solver is asked about."""
@@ -53,8 +57,24 @@ class Observables:
 
     def law(self, law: Distribution) -> Distribution:
         """The law of the observables under a law of all species: [S] -> [D]."""
+        if self.plain:
+            return law.marginal(self.axes)
+        if isinstance(law, PointMass):
+            return PointMass(law.counts[list(self.axes)] @ self.weights)
+        if isinstance(law, Sampled):
+            return Sampled(law.counts[:, list(self.axes)] @ self.weights)
         latent = law.marginal(self.axes)
-        return latent if self.plain else Summed(latent, self)
+        if isinstance(latent, Tabulated):
+            latent = Listed(latent.space.states(), latent.p)
+        if isinstance(latent, Listed):
+            held = latent.p > 0
+            return Listed(latent.counts[held] @ self.weights, latent.p[held]).marginal(range(len(self.names)))
+        return Summed(latent, self)
+
+    def are_wide(self, largest: Counts) -> bool:
+        """Whether a window that holds all splits of the sums `largest` [D] is larger than the law is likely to need."""
+        needed = np.max(np.where(self.weights > 0, largest, 0), axis=1)
+        return not self.plain and math.prod(int(n) + 1 for n in needed) > WIDE
 
     def splits(self, rows: Counts, limits: Limits | None = None) -> Splits:
         """All latent states that show each of the `rows` [U, D], within `limits`.

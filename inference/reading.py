@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import scipy.sparse
@@ -96,6 +96,11 @@ class Exact:
     data: Observations
     limits: Limits | None
 
+    @property
+    def by_law(self) -> bool:
+        """Whether sums are so large that laws are asked for, not their splits."""
+        return self.limits is None and self.observables.are_wide(self.data.largest)
+
     @cached_property
     def splits(self) -> list[Splits]:
         """What the solver is asked about for the rows of every time."""
@@ -103,7 +108,7 @@ class Exact:
 
     def of_law(self, k: int, law: Distribution, noise: Mapping[str, float]) -> Array:
         """See `Reading`."""
-        return np.asarray(self.splits[k].gather(law.marginal(self.observables.axes).log_prob(self.splits[k].states)))
+        return np.asarray(self.observables.law(law).log_prob(self.data.rows[k][0]))
 
     def of_batch(self, ask: Ask, ks: Sequence[int], noise: Noise, vectors: int) -> list[Array]:
         """See `Reading`."""
@@ -112,7 +117,7 @@ class Exact:
 
     def slopes_of_law(self, k: int, law: Distribution, noise: Mapping[str, float], name: str) -> Array:
         """Nothing is measured: 0."""
-        return np.zeros(len(self.splits[k].begins))
+        return np.zeros(len(self.data.rows[k][0]))
 
     def slopes_of_batch(self, ask: AskSlopes, ks: Sequence[int], noise: Noise, vectors: int) -> Slopes:
         """See `Reading`."""
@@ -183,6 +188,7 @@ class Measured:
     measurement: Measurement
     limits: Limits | None
     missing: float
+    by_law: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.limits is not None:

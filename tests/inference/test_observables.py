@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from kinetix.errors import DataError, UnsupportedFeature
+from kinetix.errors import DataError, TruncationError, UnsupportedFeature
 from kinetix.inference.likelihood import Likelihood
 from kinetix.inference.observables import Limits, Observables, compositions
 from kinetix.inference.observations import Observations
@@ -95,6 +95,27 @@ def test_at_time_zero_the_start_is_summed():
     assert Likelihood(FSP(), problem, data, ("k",))([[0.1]]) == [0.0]
     with pytest.raises(DataError, match="'pieces': 4} at time 0 contradict the start"):
         Likelihood(FSP(), problem, Observations.from_counts({"pieces": ("A", "D")}, 0.0, [4]), ("k",))
+
+
+def test_large_sums_are_weighed_on_the_windows_of_the_law():
+    """Splits of 300 would need 90,000 states. Mutant: sums beyond the window clipped."""
+    data = Observations.from_counts({"total": ("N", "C")}, [3.0, 6.0, 6.0], [90, 120, 300])
+    f = Likelihood(FSP(), Problem.of(export(), 1.0), data, ("make", "move"))
+    assert f.reading.by_law
+    for make, move in ((40.0, 0.7), (60.0, 0.2)):
+        early, late = f.by_row([[make, move]])
+        total = [sum(means(make, move, 1.0, t)) for t in (3.0, 6.0)]
+        assert early[0] == pytest.approx(scipy.stats.poisson.logpmf([90], total[0]), abs=1e-5)
+        assert late[0, 0] == pytest.approx(scipy.stats.poisson.logpmf(120, total[1]), abs=1e-5)
+        assert np.isfinite(late[0, 1])  # digits are stated down to the leak, and zero nowhere
+        assert np.exp(late[0, 1]) == pytest.approx(scipy.stats.poisson.pmf(300, total[1]), abs=2e-9)
+    far = Likelihood(FSP(), f.problem, Observations.from_counts({"total": ("N", "C")}, 3.0, [3000]), ("make",))
+    with pytest.raises(TruncationError, match=r"reaches the sum 3000 of 'total' has .* states; raise max_states"):
+        far([[40.0]])
+    with pytest.raises(TruncationError, match="use fsp, whose windows can be widened"):
+        Likelihood(LawByLaw(), f.problem, data, ("make",))([[40.0]])
+    with pytest.raises(UnsupportedFeature, match="no derivatives"):
+        f.gradient([[40.0, 0.7]])
 
 
 # splits --------------------------------------------------------------------------------------------
