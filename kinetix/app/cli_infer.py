@@ -18,6 +18,7 @@ from .outcome import GATE, OK, Outcome
 
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
+    from kinetix.inference.time_courses import Cells
 
 QUESTION = {
     "network", "data", "prior", "likelihood", "exact", "measurement", "derived", "per_group", "rng", "progress",
@@ -45,6 +46,9 @@ def infer(
         ),
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column with the times, or one time for all cells.")] = None,
+    cell: Annotated[
+        str | None, typer.Option(help="The column that names the cell, where cells are counted again and again.")
+    ] = None,
     group: Annotated[str | None, typer.Option(help="The column with the group (replicate) of a cell.")] = None,
     per_group: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A parameter that every group has apart (repeatable).")
@@ -85,8 +89,6 @@ def infer(
     told = read_question(prior)
     beliefs, known = read_priors(prior), read_truth(truth) if truth is not None else {}
 
-    from kinetix.inference.observations import Observations
-
     from .choice import solver_of
     from .progress import shown
     from .resumed import seed_for
@@ -94,8 +96,9 @@ def infer(
     from .verbs import judge_of
 
     settings = settings_of(ctx, None, "infer", sampler_settings())
-    cells = Observations.read_csv(
+    cells = read_cells(
         require_readable(data, "table of cells"),
+        cell,
         time=time_of(time),
         columns=columns_of(column),
         header=header,
@@ -145,6 +148,19 @@ def folder_of(output: Path | None, *, resume: bool) -> tuple[Path | None, Path |
         mend = "give --output a folder: chains are kept there"
         raise SettingError("there are no chains to go on with", place="option --resume", mend=mend)
     return None, output
+
+
+def read_cells(path: Path, cell: str | None, *, time: str | float | None, **options: Any) -> Cells:
+    """Snapshots; or time courses, where `cell` is the column that names the cell."""
+    from kinetix.inference.observations import Observations
+    from kinetix.inference.time_courses import TimeCourses
+
+    if cell is None:
+        return Observations.read_csv(path, time=time, **options)
+    if isinstance(time, float):
+        mend = "name the column with the times"
+        raise SettingError("cells that are followed cannot all be seen at one time", place="option --time", mend=mend)
+    return TimeCourses.read_csv(path, cell=cell, time=time, **options)
 
 
 def inferred(posterior: Posterior, output: Path | None = None, report: Path | None = None) -> Outcome:

@@ -92,3 +92,21 @@ def test_bad_columns_and_groups_end_in_one_line(run: Run, folder: Path) -> None:
         code, out, err = run(*command(folder, *options, *SHORT))
         assert (code, out, err.count("\n")) == (2, "", 1), err
         assert words in err
+
+
+def test_time_courses_from_the_command_line(run: Run, folder: Path) -> None:
+    """A page and a file of a posterior of followed cells. Mutant: the cells read as snapshots."""
+    rows = [f"{c},{t},{x}" for c, course in (("a", (3, 5, 4)), ("b", (2, 2, 6))) for t, x in enumerate(course, start=1)]
+    (folder / "cells.csv").write_text("\n".join(["id,time,X", *rows]) + "\n")
+    (folder / "prior.toml").write_text("[prior]\nb = {uniform = [1, 20]}\n")
+    files = ("--output", folder / "p.nc", "--report", folder / "p.html")
+    code, out, _ = run(*command(folder, "--cell", "id", *SHORT, *files, "--json"))
+    assert code in (0, 3)
+    assert json.loads(out)["posterior"]["cells"] == 2
+    assert isinstance(kx.open(folder / "p.nc").data, kx.TimeCourses)
+    code, _, err = run(*command(folder, "--cell", "id", "--time", "3", *SHORT))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "cannot all be seen at one time" in err
+    code, _, err = run(*command(folder, "--cell", "name", *SHORT))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no column 'name'" in err
