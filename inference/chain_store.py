@@ -60,13 +60,13 @@ class ChainStore:
 
 def _segment(parts: Sequence[Sequence[Step]], first: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     streams = [part[-1].stream for part in parts]
-    content = {
+    content: dict[str, Any] = {
         "first": first,
         "generator": [str(s[0]) for s in streams],
         "position": [int(s[2]) for s in streams],
         "has_gauss": [int(s[3]) for s in streams],
     }
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "u": np.stack([np.stack([step.u for step in part]) for part in parts]),
         "log_density": np.stack([np.stack([step.log_density for step in part]) for part in parts]),
         "key": np.stack([np.asarray(s[1], dtype=np.uint32) for s in streams]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from kinetix.errors import SettingError
 from kinetix.listed import Listed
 from kinetix.network import ReactionNetwork, require_known
 from kinetix.problem import Problem
-from kinetix.solver import Solver
+from kinetix.solver import GradientSolver, Solver
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -33,24 +33,6 @@ BLIND = 1.0
 
 VAGUE = 1.0
 """The relative standard deviation of what is known before, where times are ranked by what they add."""
-
-
-@runtime_checkable
-class Differentiable(Solver, Protocol):
-    """A solver that knows the slopes of its log-probabilities; see `FSP.log_prob_gradient_batch`."""
-
-    def log_prob_gradient_batch(
-        self,
-        problem: Problem,
-        thetas: Array,
-        counts: Sequence[Counts],
-        axes: Sequence[int],
-        parameters: Sequence[int],
-        *,
-        rng: np.random.Generator | None = None,
-    ) -> tuple[list[Array], list[Array]]:
-        """Log-probabilities and their derivatives: one [B, U_k] and one [B, U_k, K] a time."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +138,7 @@ def fisher(
     `species` are what is counted (all by default); `values` of parameters, else the model's own. The solver
     must know the slopes of its laws.
     """
-    if not isinstance(solver, Differentiable):
+    if not isinstance(solver, GradientSolver):
         reason = f"{type(solver).__name__} knows no derivatives of its laws"
         raise SettingError(reason, place="fisher", mend="use fsp")
     seen = tuple(network.species_names if species is None else species)
@@ -181,7 +163,7 @@ def fisher(
 
 
 def _information(
-    problem: Problem, solver: Differentiable, laws: Sequence[Distribution], seen: Sequence[str], places: Sequence[int]
+    problem: Problem, solver: GradientSolver, laws: Sequence[Distribution], seen: Sequence[str], places: Sequence[int]
 ) -> Array:
     """The information of one cell at every time of the problem: [T, K, K]."""
     axes = [problem.model.network.species_names.index(name) for name in seen]

@@ -94,8 +94,10 @@ def pairs(
 def trace(posterior: Posterior, *, names: Sequence[str] | None = None) -> Figure:
     """The chains of each parameter: their medians and middle 90 % as they ran, and the ranks of their draws.
 
-    Chains that agree lie on one another, and each has as many draws of every rank. Weights play no part.
+    Chains that agree lie on one another, and each has as many draws of every rank. Weights play no part, and
+    chains are those of the sampler, before sub-chains corrected them.
     """
+    posterior = posterior if posterior.before is None else posterior.uncorrected()
     shown = _chosen(posterior, names)
     with style():
         figure = new_figure(WIDTH, 0.5 + 1.55 * len(shown))

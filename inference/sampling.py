@@ -108,11 +108,13 @@ def infer(  # noqa: PLR0913 - the face of api.md
     aims = {"aim": exact_draws, "way": correct_by, "worth": worth if np.isfinite(worth) else 1.0}
     u = held.u.reshape(draws.shape)
     exactly = exact_stage(target, judge, u, log_density, rng=last, progress=progress, **aims)  # type: ignore[arg-type]
-    anew = exactly is not None and exactly.draws is not None
+    before = None
+    if exactly is not None and exactly.draws is not None and exactly.log_density is not None:
+        before, draws, log_density = (draws, log_density), exactly.draws, exactly.log_density
     return Posterior(
         target.names,
-        exactly.draws if anew else draws,
-        exactly.log_density if anew else log_density,
+        draws,
+        log_density,
         given,
         data,
         network,
@@ -120,7 +122,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
         diagnostics=found.rows(),
         gate=None if exactly is None else exactly.gate,
         weights=None if exactly is None else exactly.weights,
-        before=(draws, log_density) if anew else None,
+        before=before,
         converged=found.passes(rhat=RHAT, ess=ESS),
         complete=chains.finished,
         meta={

@@ -27,7 +27,7 @@ _HOMES = {
     "kinetix.app.advice": "advise",
     "kinetix.app.passages": "first_passage",
     "kinetix.app.scans": "scan sensitivities",
-    "kinetix.app.trust": "calibrate compare_models fisher infer_many",
+    "kinetix.app.trust": "calibrate compare_models find_mode fisher infer_many",
     "kinetix.app.verbs": "load parse solve compare infer open",
     "kinetix.solvers.ssa": "SSA",
     "kinetix.solvers.tau_leaping": "TauLeaping",

@@ -4,6 +4,7 @@ from kinetix.app.scans import scan as scan
 from kinetix.app.scans import sensitivities as sensitivities
 from kinetix.app.trust import calibrate as calibrate
 from kinetix.app.trust import compare_models as compare_models
+from kinetix.app.trust import find_mode as find_mode
 from kinetix.app.trust import fisher as fisher
 from kinetix.app.trust import infer_many as infer_many
 from kinetix.app.verbs import compare as compare
@@ -82,6 +83,7 @@ __all__ = [
     "compare",
     "compare_models",
     "compile_network",
+    "find_mode",
     "first_passage",
     "fisher",
     "infer",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kinetix.inference.experiments import Sampler
     from kinetix.inference.fisher import Fisher
     from kinetix.inference.many import Many
+    from kinetix.inference.mode import Mode
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
 
@@ -162,3 +163,23 @@ def infer_many(  # noqa: PLR0913 - one argument a part of the question
         progress=progress,
         settings=settings,
     )
+
+
+def find_mode(
+    network: ReactionNetwork,
+    data: Observations,
+    *,
+    prior: Mapping[str, Any],
+    likelihood: Solver | str = "fsp",
+    seed: int | None = None,
+    starts: int = 4,
+) -> Mode:
+    """The most probable parameters and the normal law around them (Laplace), in seconds: a first look, no posterior.
+
+    The arguments are those of `infer`; `likelihood` must know its gradient (fsp, or a net). `starts` searches
+    climb from the best of many prior draws, and the answer says how many agree.
+    """
+    from kinetix.inference.mode import find_mode as found
+
+    rng, weigher = np.random.default_rng(seed_of(seed)), require_probabilities(solver_of(likelihood))
+    return found(network, data, prior=prior, likelihood=weigher, rng=rng, starts=starts)

@@ -35,3 +35,10 @@ def test_models_are_compared_by_the_cells_they_foretell():
     assert found.rows[1].difference > 2 * found.rows[1].difference_se
     with pytest.raises(SettingError, match="no solver for 'without'"):
         kx.compare_models(both, likelihood={"with death": "fsp"})
+
+
+def test_a_first_look_in_seconds():
+    counts = np.random.default_rng(0).poisson(7.5, 60)
+    data = kx.Observations.from_counts(["X"], 20.0, counts)
+    found = kx.find_mode(kx.parse(MODEL), data, prior={"b": kx.prior.log_uniform(0.1, 100)}, seed=1)
+    assert found.theta[0] == pytest.approx(0.8 * counts.mean(), rel=1e-3)  # flat in the logarithm, where it is sought
