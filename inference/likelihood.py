@@ -23,11 +23,12 @@ from kinetix.solver import BatchSolver, Solver
 from kinetix.space import StateSpace
 
 from .gradients import gradient
+from .measured import Measured
 from .measurement import Measurement
 from .observables import Limits, Observables
 from .observations import Observations
 from .parameters import Parameters
-from .reading import Drawn, Exact, Measured
+from .reading import Drawn, Exact
 from .wide_sums import laws_that_reach
 
 Array = NDArray[np.float64]

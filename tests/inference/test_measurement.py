@@ -8,10 +8,10 @@ import scipy.stats
 
 from kinetix.distribution import Tabulated
 from kinetix.errors import DataError, SettingError, TruncationError, UnsupportedFeature
+from kinetix.inference.latent_boxes import rung
 from kinetix.inference.likelihood import Likelihood
 from kinetix.inference.measurement import OPEN, Measurement
 from kinetix.inference.observations import Observations
-from kinetix.inference.reading import rung
 from kinetix.inference.readout import Readout
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
