@@ -12,6 +12,7 @@ from kinetix.errors import RunError, SettingError
 
 from .likelihood import CellLikelihood
 from .prior_base import Prior
+from .prior_counts import Integers
 
 Array = NDArray[np.float64]
 
@@ -72,6 +73,19 @@ class LogPosterior:
         values = np.asarray(u, dtype=np.float64)
         return np.stack([self.prior[n].from_unconstrained(values[..., i]) for i, n in enumerate(self.names)], axis=-1)
 
+    def walked(self, u: ArrayLike) -> Array:
+        """The real numbers that chains walk on, in the parameters' own units: [..., P] -> [..., P].
+
+        Those of whole parameters lie within half a unit of them; by these their chains are judged, for a count that
+        the data settle is the same in every draw.
+        """
+        values = np.asarray(u, dtype=np.float64)
+        columns = [
+            (p.walked if isinstance(p, Integers) else p.from_unconstrained)(values[..., i])
+            for i, p in enumerate(self.prior[n] for n in self.names)
+        ]
+        return np.stack(columns, axis=-1)
+
     def unconstrained(self, thetas: ArrayLike) -> Array:
         """Unconstrained vectors of parameters: [..., P] -> [..., P]."""
         values = np.asarray(thetas, dtype=np.float64)
@@ -79,7 +93,11 @@ class LogPosterior:
 
     def draw_prior(self, n: int, *, rng: np.random.Generator) -> Array:
         """Independent draws of the prior, unconstrained: [n, P]."""
-        return self.unconstrained(np.stack([self.prior[name].sample(rng, n) for name in self.names], axis=-1))
+        drawn = [
+            p.sample_unconstrained(rng, n) if isinstance(p, Integers) else p.to_unconstrained(p.sample(rng, n))
+            for p in (self.prior[name] for name in self.names)
+        ]
+        return np.stack(drawn, axis=-1)
 
     def log_jacobian(self, u: Array) -> Array:
         """Log-volume of the parameters' own units at unconstrained vectors: [B, P] -> [B]."""

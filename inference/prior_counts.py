@@ -59,6 +59,14 @@ class Integers(Prior):
         """The count nearest to what a real number stands for."""
         return self.quantile(special.expit(np.asarray(u, dtype=np.float64)))
 
+    def sample_unconstrained(self, rng: np.random.Generator, n: int) -> Array:
+        """Independent draws of the real numbers behind the counts, spread around each: [n]."""
+        return np.asarray(special.logit(np.clip(rng.random(n), 2.0**-54, 1 - 2.0**-53)))
+
+    def walked(self, u: ArrayLike) -> Array:
+        """The real number v that a chain walks on: [...] -> [...]."""
+        return np.asarray(self.low - 0.5 + self._number * special.expit(np.asarray(u, dtype=np.float64)))
+
     def log_jacobian(self, u: ArrayLike) -> Array:
         """Log of |dv/du|, v being spread over a unit around every count."""
         values = np.asarray(u, dtype=np.float64)

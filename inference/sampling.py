@@ -102,7 +102,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     chains = walked.kept()
     held = chains.thinned()
     values = target.constrained(held.u)
-    found = Diagnostics.of(values, target.names, stride=chains.stride)
+    found = Diagnostics.of(target.walked(held.u), target.names, stride=chains.stride)
     draws, log_density = values.reshape(ensembles, -1, len(free)), _own_units(target, held).reshape(ensembles, -1)
     worth = float(min(found.ess_bulk.min(), found.ess_tail.min()))
     aims = {"aim": exact_draws, "way": correct_by, "worth": worth if np.isfinite(worth) else 1.0}

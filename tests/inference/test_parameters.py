@@ -343,3 +343,16 @@ def test_few_cells_are_warned_about_and_a_count_may_well_be_zero():
     more = Observations.from_counts("X", 1.0, np.zeros(20, dtype=int))
     posterior = kx.infer(birth_death(1.0, 0.1), more, prior=prior, seed=1, ensembles=2, walkers=8, steps=20)
     assert "KX208" not in posterior.check().codes
+
+
+def test_a_count_that_the_data_settle_is_no_chain_that_stands_still():
+    """Cells at time 0 show the start. Mutants: its chains judged by the counts (R-hat of a constant); walkers that
+    start in the middle of a count, where moves along their differences can leave no count for another."""
+    data = Observations.from_counts("X", [0.0, *[1.0] * 30], [5, *[6] * 30])
+    prior = {"birth": kx.prior.uniform(0.1, 10), "X": kx.prior.integers(0, 9)}
+    posterior = kx.infer(birth_death(2.0, 0.5, start=1), data, prior=prior, seed=1, walkers=8, steps=150)
+    assert (posterior.draws[:, :, 1] == 5).all()
+    assert posterior.diagnostics["X"]["rhat"] < 1.1
+    assert posterior.diagnostics["X"]["ess_bulk"] > 50
+    u = np.linspace(-30, 30, 1001)
+    assert (np.abs(prior["X"].walked(u) - prior["X"].from_unconstrained(u)) <= 0.5 + 1e-12).all()
