@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_what_there_is_and_goes_on(tmp_path):
     found = inferred(tmp_path / "run", likelihood=Slow(), progress=stop)
     assert not found.complete
     done = found.meta["settings"]["steps"]
-    assert 30 <= done < 300
+    assert 24 <= done < 300  # what is kept of 31 or more
     with pytest.raises(CheckpointError, match="earlier run"):
         inferred(tmp_path / "run")
     assert same(inferred(tmp_path / "run", likelihood=Slow(), resume=True), inferred())
