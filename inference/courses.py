@@ -20,7 +20,7 @@ from kinetix.space import StateSpace
 from kinetix.structure import conservation_laws
 
 from .filtering import Filter
-from .histories import Histories
+from .histories import Histories, gaps_of
 from .likelihood import Likelihood
 from .measurement import Measurement
 from .observables import Observables
@@ -185,8 +185,7 @@ class CourseLikelihood:
         return result
 
     def _gaps_of(self, times: Array) -> Array:
-        digits = 11 - int(np.floor(np.log10(max(float(self.data.times[-1]), 1e-300))))
-        return np.round(np.diff(times), digits)
+        return gaps_of(times, float(self.data.times[-1]))
 
     def _state(self, row: Sequence[int], initial: Distribution) -> Counts:
         """The whole state of a row, species that are not observed by conservation from the start."""

@@ -45,8 +45,7 @@ class Histories:
     def of(cls, data: TimeCourses) -> Histories:
         """The tree of all cells."""
         last = np.array([len(times) - 1 for times, _ in data.courses])
-        digits = 11 - int(np.floor(np.log10(max(float(data.times[-1]), 1e-300))))  # 0.3 - 0.2 is 0.2 - 0.1
-        gaps = [np.round(np.diff(times, prepend=0.0), digits) for times, _ in data.courses]
+        gaps = [gaps_of(np.append(0.0, times), float(data.times[-1])) for times, _ in data.courses]
         place, levels = np.zeros(len(last), dtype=np.int64), []
         for j in range(int(last.max()) + 1):
             alive = np.flatnonzero(last >= j)
@@ -67,6 +66,12 @@ class Histories:
             change = level.rows[level.shown] - before.rows[before.shown][level.parent]
             jumps.append(int(np.abs(change).max()))
         return max(jumps)
+
+
+def gaps_of(times: Array, last: float) -> Array:
+    """The steps between times [J] up to `last`, alike where they are meant to be: 0.3 - 0.2 is 0.2 - 0.1. [J - 1]."""
+    digits = 11 - int(np.floor(np.log10(last))) if last > 0 else 11
+    return np.round(np.diff(times), digits)
 
 
 def _level(keys: list[tuple[int, float, tuple[int, ...]]]) -> Level:

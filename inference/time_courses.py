@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -55,9 +55,10 @@ class TimeCourses:
         table = read_table(Path(path), time=time, columns=columns, header=header, labels=labels)
         words = None if group is None else table.labels[group]
         try:
-            return cls._of(table.names, table.labels[cell], table.times, table.counts, table.sums, words, str(path))
+            found = cls._of(table.names, table.labels[cell], table.times, table.counts, table.sums, words, str(path))
         except DataError as problem:
             raise problem.within(str(path)) from problem
+        return replace(found, snapshots=replace(found.snapshots, notes=table.notes))
 
     @classmethod
     def from_counts(

@@ -19,6 +19,7 @@ from .outcome import GATE, OK, Outcome
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
     from kinetix.inference.time_courses import Cells
+    from kinetix.solver import Solver
 
 QUESTION = {
     "network", "data", "prior", "likelihood", "exact", "measurement", "derived", "per_group", "rng", "progress",
@@ -125,7 +126,7 @@ def infer(
         )
     believed = judge if judge is not None and posterior.corrected else weigher
     if np.isfinite(cells.times).all() or getattr(believed, "stationary", False):
-        posterior = posterior.predict(believed, rng=np.random.default_rng(number_of_run))
+        posterior = predicted(posterior, believed, number_of_run)
     if output is not None:
         posterior.save(output)
     if report is not None:
@@ -150,6 +151,17 @@ def folder_of(output: Path | None, *, resume: bool) -> tuple[Path | None, Path |
     return None, output
 
 
+def predicted(posterior: Posterior, solver: Solver, seed: int) -> Posterior:
+    """With its predictive check, where the solver knows the laws at all times; the notes say where it does not."""
+    import numpy as np
+
+    try:
+        return posterior.predict(solver, rng=np.random.default_rng(seed))
+    except SettingError as problem:
+        note = f"no predictive check: {problem.reason}"
+        return posterior.with_meta(notes=[*posterior.meta.get("notes", []), note])
+
+
 def read_cells(path: Path, cell: str | None, *, time: str | float | None, **options: Any) -> Cells:
     """Snapshots; or time courses, where `cell` is the column that names the cell."""
     from kinetix.inference.observations import Observations
@@ -169,6 +181,7 @@ def inferred(posterior: Posterior, output: Path | None = None, report: Path | No
     from .posterior_sections import verdict
 
     text = [verdict(posterior)[0], *posterior_lines(posterior)]
+    text += [f"note: {note}" for note in posterior.meta.get("notes", ())]
     text += [f"wrote {path}" for path in (output, report) if path is not None]
     data = {
         "posterior": posterior_data(posterior),

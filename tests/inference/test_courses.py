@@ -105,6 +105,17 @@ def test_rows_at_time_zero_condition_on_the_start():
     assert late([[6.0]]) == pytest.approx([np.log(exact(3, 6, 4.0, 0.5, 1.0))], abs=1e-6)
 
 
+def test_cells_seen_at_time_zero_alone_and_only_once():
+    data = courses([("a", 0.0, 2), ("b", 0.0, 2)])
+    for solver in (FSP(), LawByLaw()):
+        f = CourseLikelihood(solver, Problem.of(birth_death(4.0, 0.5, start=2), 1.0), data, ("birth",))
+        assert f([[3.0]]) == [0.0]
+    once = courses([("a", 1e-7, 2), ("b", 2e-7, 3)])
+    f = CourseLikelihood(FSP(), f.problem, once, ("birth",))
+    expected = by_hand(once, 2, lambda n, m, gap: exact(n, m, 4.0, 0.5, gap))
+    assert f.by_row([[4.0]])[0][0] == pytest.approx(expected, abs=1e-6)
+
+
 # against brute force -------------------------------------------------------------------------------
 
 

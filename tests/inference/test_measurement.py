@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import kinetix as kx
 from kinetix.distribution import Tabulated
 from kinetix.errors import DataError, SettingError, TruncationError, UnsupportedFeature
 from kinetix.inference.latent_boxes import rung
@@ -142,6 +143,18 @@ def test_at_time_zero_the_start_is_measured():
 def test_the_law_after_infinite_time_is_measured_too():
     found = rows_of(Measurement(capture={"X": 0.3}), time=np.inf)
     assert found[0] == pytest.approx(scipy.stats.poisson.logpmf(ROWS, 0.3 * 6.0), abs=1e-6)
+
+
+def test_laws_that_move_are_measured_and_summed():
+    """Production until time 1, and two kinds of molecules counted together by a camera that sees a third."""
+    model = kx.parse("species X = 0, Y = 0\nmake: -> X; k * piecewise(1, time < 1, 0)\nturn: X -> Y; X\nk = 9\n")
+    data = Observations.from_counts({"all": ("X", "Y")}, [0.5, 3.0, 3.0], [1, 2, 4])
+    f = Likelihood(FSP(), Problem.of(model, 1.0), data, ("k",), 0, Measurement(capture={"all": 0.3}))
+    for k, early, late in zip((9.0, 4.0), *f.by_row([[9.0], [4.0]]), strict=True):
+        assert early == pytest.approx(scipy.stats.poisson.logpmf([1], 0.3 * 0.5 * k), abs=1e-6)
+        assert late == pytest.approx(scipy.stats.poisson.logpmf([2, 4], 0.3 * k), abs=1e-6)
+    exactly = Likelihood(FSP(), f.problem, data, ("k",)).by_row([[9.0]])
+    assert exactly[1][0] == pytest.approx(scipy.stats.poisson.logpmf([2, 4], 9.0), abs=1e-6)
 
 
 def test_a_law_far_above_its_readings_is_held_whole():
