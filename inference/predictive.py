@@ -39,7 +39,7 @@ BAND = (0.05, 0.95)
 FALSE_ALARMS = 0.05
 """Chance that a true model shows a misfit, all statistics together."""
 
-CENTRAL = (0.1, 0.9)
+CENTRAL = (0.4, 0.6)
 """Of the values that the draws of the posterior expect of a statistic: those it is allowed to have at no cost."""
 
 FAR = 4.0
@@ -67,7 +67,7 @@ class PredictiveCheck:
     `observed`, `low`, `high` (90 % of the new data sets), `z` (distance from their mean in their
     standard deviations) and `p_value` (two-sided) are [T, D, K]; NaN where a statistic is not defined. The
     p-value asks how rare the observed statistic is among new data sets of one draw of the posterior, centred
-    on the nearest value that the central 80 % of the draws expect. Ranks among the new data sets of all draws
+    on the nearest value that the central 20 % of the draws expect. Ranks among the new data sets of all draws
     would count the posterior's width as noise of the data, which the fitted cells do not have, and miss what
     no draw explains.
     `shares_observed` [T, D, M] is the share of cells with each count from 0, `shares` [3, T, D, M]

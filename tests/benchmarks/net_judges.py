@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import poisson
+from scipy.stats import norm, poisson
 
 import kinetix as kx
 from kinetix.compiler import compile_network
@@ -24,6 +24,8 @@ PATHS = 1_000_000
 DRAWS = 20_000
 LIKELIHOOD = 10_000
 CHUNK = 100_000
+CELL = 1.0 / 12
+"""The variance of a cell of width 1."""
 
 
 def stated(trained: TrainedMET, context: Context, seed: int, draws: int = DRAWS) -> Averaged:
@@ -97,19 +99,33 @@ def likelihoods(trained: TrainedMET, context: Context, paths: np.ndarray) -> dic
         p = (np.bincount(rest[:, s], minlength=top) + 0.5) / (len(rest) + 0.5 * top)
         product += np.log(p[some[:, s]])
     found = {"over_product": float((np.maximum(own, -100) - product).mean())}
-    found["over_lna"] = float((np.maximum(own, -100) - lna_log_density(trained, network, context.time, some)).mean())
+    lna = linear_noise(network, context.time, list(trained.net.layout.species), some)
+    found["over_lna"] = float((np.maximum(own, -100) - np.maximum(lna, -100)).mean())
     return found
 
 
-def lna_log_density(trained: TrainedMET, network: kx.ReactionNetwork, time: float, counts: np.ndarray) -> np.ndarray:
-    """The log-density of the Gaussian law of the linear noise approximation, over the net's free species."""
-    free = list(trained.net.layout.species)
+def linear_noise(network: kx.ReactionNetwork, time: float, species: list[int], counts: np.ndarray) -> np.ndarray:
+    """Log-probabilities that the Gaussian law of the linear noise approximation gives to counts [n, S] of `species`.
+
+    One after the other: the normal law of a species given those before it, a count standing for the cell of
+    width 1 about it (0 for all below 1/2), so that the probabilities sum to 1; a cell's own spread is added.
+    """
     solution = kx.solve(network, [time], solver="linear-noise")
-    mean, covariance = np.asarray(solution.mean())[0][free], np.asarray(solution.covariance())[0][np.ix_(free, free)]
-    covariance = covariance + np.diag(np.full(len(free), 1.0 / 12))  # of the cell of width 1 that a count stands for
-    gap = counts[:, free] - mean
-    _, log_det = np.linalg.slogdet(2 * np.pi * covariance)
-    return -0.5 * ((gap * np.linalg.solve(covariance, gap.T).T).sum(axis=1) + log_det)
+    mean, whole = (
+        np.asarray(solution.mean())[0][species],
+        np.asarray(solution.covariance())[0][np.ix_(species, species)],
+    )
+    gap, total = counts[:, species] - mean, np.zeros(len(counts))
+    for i in range(len(species)):
+        known = np.linalg.pinv(whole[:i, :i], hermitian=True) @ whole[:i, i] if i else np.zeros(0)
+        sd = np.sqrt(max(whole[i, i] - whole[i, :i] @ known, 0.0) + CELL)
+        z = gap[:, i] - gap[:, :i] @ known
+        upper, lower = (z + 0.5) / sd, np.where(counts[:, species[i]] == 0, -np.inf, (z - 0.5) / sd)
+        flip = lower > 0  # the far tail, where both are near 1
+        p = np.where(flip, norm.cdf(-lower) - norm.cdf(-upper), norm.cdf(upper) - norm.cdf(lower))
+        with np.errstate(divide="ignore"):
+            total += np.log(p)
+    return total
 
 
 def summary(values: Any) -> Mapping[str, float]:

@@ -141,7 +141,7 @@ def means_in_time(net: Any) -> dict[str, Any]:
     }
 
 
-def run(name: str, seed: int) -> dict[str, Any]:
+def run(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
     """Train and judge: the record."""
     row = ROWS[name]
     network, box, interval = system(row.box)
@@ -161,6 +161,8 @@ def run(name: str, seed: int) -> dict[str, Any]:
     if row.judge == "exact" and seed == 1:
         some = held_out(net.domain, SMOOTHED)
         judged["smoothed"] = at_equal_cpu(network, some, row.seconds / CONTEXTS)
+    if keep is not None:
+        net.save(keep)
     trained = net.certificate["training"]
     return {
         "row": name, "seed": seed, "date": dt.datetime.now(dt.UTC).date().isoformat(), "machine": machine(),
@@ -173,12 +175,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("row", nargs="?", choices=list(ROWS))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="a folder for the net")
     parser.add_argument("--list", action="store_true")
     given = parser.parse_args()
     if given.list or not given.row:
         print("\n".join(ROWS))
         return
-    record = json.dumps(run(given.row, given.seed))
+    record = json.dumps(run(given.row, given.seed, given.keep))
     with RECORDS.open("a") as file:
         file.write(record + "\n")
     print(record)

@@ -75,3 +75,19 @@ def test_smoothed_trajectories_come_near_the_exact_law(net):
     found = at_equal_cpu(net.network, held_out(net.domain, 4), 0.02)
     assert 0 < found["mean"] < 0.05
     assert found["paths"] >= 2000
+
+
+def test_the_linear_noise_law_is_a_law():
+    """Its probabilities sum to 1, and for wide laws it is the normal density. Mutant: densities, not cells."""
+    network = kx.parse(PAIR)
+    grid = np.stack(np.meshgrid(np.arange(40), np.arange(40), indexing="ij"), axis=-1).reshape(-1, 2)
+    for order in ([0, 1], [1, 0]):
+        assert np.exp(judges.linear_noise(network, 4.0, order, grid)).sum() == pytest.approx(1.0, abs=1e-6)
+    wide = network.replace(parameters={"b": 400.0})
+    x = np.array([[392, 395], [400, 380]])
+    solution = kx.solve(wide, [4.0], solver="linear-noise")
+    gap, covariance = x - np.asarray(solution.mean())[0], np.asarray(solution.covariance())[0]
+    expected = -0.5 * (gap @ np.linalg.inv(covariance) * gap).sum(axis=1) - 0.5 * np.log(
+        np.linalg.det(2 * np.pi * covariance)
+    )
+    np.testing.assert_allclose(judges.linear_noise(wide, 4.0, [0, 1], x), expected, atol=0.01)
