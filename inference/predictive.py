@@ -182,7 +182,7 @@ def _placed(observed: Array, made: Array) -> tuple[Array, Array, Array, Array]:
     """
     result = np.full((4, *observed.shape), np.nan)
     for place in np.ndindex(*observed.shape):
-        each, value = made[(slice(None), slice(None), *place)], observed[place]
+        each, value = made[(slice(None), slice(None), *place)], float(observed[place])
         x = each[np.isfinite(each)]
         if np.isfinite(value) and len(x):
             gap, spread = value - x.mean(), x.std()
