@@ -20,6 +20,7 @@ from kinetix.space import StateSpace
 from kinetix.structure import conservation_laws
 
 from .filtering import Filter
+from .gradients import require_rates
 from .histories import Histories, gaps_of
 from .likelihood import Likelihood
 from .measurement import Measurement
@@ -74,9 +75,32 @@ class CourseLikelihood:
         return result
 
     def gradient(self, thetas: ArrayLike) -> tuple[Array, Array]:
-        """Refused: the derivatives of a filter are not known here."""
-        reason = "likelihoods of time courses have no derivatives here"
-        raise UnsupportedFeature(reason, place="likelihood", mend="use a sampler without gradients")
+        """Log-likelihoods and their derivatives by `names`, by tangents of the filter: [B, P] -> [B], [B, P].
+
+        NaN where the log-likelihood is -inf; UnsupportedFeature for chained solvers and sampled initial counts.
+        """
+        if not self._filters:
+            reason = f"the chained laws of {type(self.solver).__name__} have no derivatives here"
+            raise UnsupportedFeature(reason, place="likelihood", mend="use fsp, or a sampler without gradients")
+        require_rates(self._first)
+        values = np.atleast_2d(np.asarray(thetas, dtype=np.float64))
+        logs, slopes = np.full(len(values), -np.inf), np.full(values.shape, np.nan)
+        for b in np.flatnonzero(self.inside(values)):
+            logs[b], slopes[b] = self._with_slopes(values[b : b + 1])
+        slopes[~np.isfinite(logs)] = np.nan
+        return logs, slopes
+
+    def _with_slopes(self, values: Array) -> tuple[float, Array]:
+        """For one parameter vector [1, P]."""
+        parameters, theta_names = self._first.parameters, self.problem.model.network.theta_names
+        moved = [name for name in parameters.moved if name in theta_names]
+        noise = {n: float(parameters.values(n, values)[0]) for n in parameters.noise}
+        problem = replace(self.problem, theta=parameters.theta(values)[0])
+        places = [theta_names.index(name) for name in moved]
+        logs, slopes = self._filter.slopes(problem, noise, places, parameters.noise)
+        inner = np.stack([parameters.slopes(n, values)[0] for n in (*moved, *parameters.noise)])
+        with np.errstate(invalid="ignore"):
+            return float(logs.sum()), slopes.sum(axis=0) @ inner
 
     def by_row(self, thetas: ArrayLike) -> list[Array]:
         """The log-likelihood of every cell's course: [B, P] -> one [B, C]."""

@@ -8,7 +8,7 @@ L. E. Baum, T. Petrie, Ann. Math. Statist. 37 (1966) 1554.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -26,7 +26,7 @@ from .histories import Histories, Level
 from .measurement import OPEN, Measurement
 from .observables import Observables
 from .propagation import Propagation
-from .readout import Readout
+from .readout import Readout, matrix_of, slope_of
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -58,11 +58,17 @@ class Filter:
 
     def log_prob(self, problem: Problem, noise: Mapping[str, float]) -> Array:
         """The log-likelihood of every cell's course: [C]. `problem` has the start and the parameters."""
+        return self.slopes(problem, noise, (), ())[0]
+
+    def slopes(
+        self, problem: Problem, noise: Mapping[str, float], places: Sequence[int], numbers: Sequence[str]
+    ) -> tuple[Array, Array]:
+        """As `log_prob`, with derivatives by theta at `places`, then by the measurement's `numbers`: [C], [C, K]."""
         space = self._first(problem)
         while True:
-            found, lost = self._on(space, problem, noise)
+            logs, slopes, lost = self._on(space, problem, noise, tuple(places), tuple(numbers))
             if not lost.any():
-                return found
+                return logs, slopes
             space = self._wider(space, lost)
 
     # windows -------------------------------------------------------------------------------------
@@ -108,36 +114,51 @@ class Filter:
 
     # one window ----------------------------------------------------------------------------------
 
-    def _on(self, space: StateSpace, problem: Problem, noise: Mapping[str, float]) -> tuple[Array, NDArray[np.bool_]]:
-        """Log-likelihoods [C] on one window, and the axes [F] through which more than the leak is lost."""
+    def _on(
+        self,
+        space: StateSpace,
+        problem: Problem,
+        noise: Mapping[str, float],
+        places: tuple[int, ...] = (),
+        numbers: tuple[str, ...] = (),
+    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Log-likelihoods [C] and derivatives [C, K] on one window, and the axes [F] that lose more than the leak."""
         stencil = Stencil(problem.model, space)
-        operator = MasterOperator(stencil, problem.theta)
-        move = Propagation(operator, self.histories.longest_jump())
+        operator, many = MasterOperator(stencil, problem.theta), len(places) + len(numbers)
+        move = Propagation(operator, self.histories.longest_jump(), (*places, *[None] * len(numbers)))
         laws, total = _start(problem.initial, space)[:, None], np.zeros(1)
+        tangents, rise = np.zeros((many, len(laws), 1)), np.zeros((many, 1))
         seen = stencil.states[:, list(self.observables.axes)] @ self.observables.weights
         by_level: list[Array] = []
         for level in self.histories.levels:
             before = laws[:, level.parents]
-            moved = self._moved(before, level, move)
+            moved, along = self._moved(before, tangents[:, :, level.parents], level, move)
             operator.refuse(moved.sum(axis=1))
             lost = before.sum(axis=0) - moved.sum(axis=0)
             if (lost > self.solver.leak + 1e-12).any():
-                return np.zeros(0), _faces(operator, before + moved, self.solver.leak)
-            likely = self._likely(level, seen, noise)
+                return np.zeros(0), np.zeros((0, many)), _faces(operator, before + moved, self.solver.leak)
+            likely, changes = self._likely(level, seen, noise, numbers)
             laws = moved[:, level.step] * likely[level.shown].T
-            p = laws.sum(axis=0)
-            with np.errstate(divide="ignore"):
+            tangents = along[:, :, level.step] * likely[level.shown].T
+            tangents[len(places) :] += moved[:, level.step] * changes[:, level.shown].transpose(0, 2, 1)
+            p, dp = laws.sum(axis=0), tangents.sum(axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
                 total = total[level.parent] + np.log(p)
-            laws = laws / np.where(p > 0, p, 1.0)
-            by_level.append(total)
-        return self.histories.ends(by_level), np.zeros(len(space.shape), dtype=np.bool_)
+                rise = rise[:, level.parent] + dp / p
+            whole = np.where(p > 0, p, 1.0)
+            laws = laws / whole
+            tangents = (tangents - laws * dp[:, None]) / whole
+            by_level.append(np.vstack([total, rise]))
+        logs, *slopes = (self.histories.ends([level[i] for level in by_level]) for i in range(1 + many))
+        return logs, np.array(slopes).reshape(many, len(logs)).T, np.zeros(len(space.shape), dtype=np.bool_)
 
-    def _moved(self, laws: Array, level: Level, move: Propagation) -> Array:
-        result = np.empty_like(laws)
+    def _moved(self, laws: Array, tangents: Array, level: Level, move: Propagation) -> tuple[Array, Array]:
+        result, along = np.empty_like(laws), np.empty_like(tangents)
         for gap in np.unique(level.gaps):
             which = np.flatnonzero(level.gaps == gap)
-            result[:, which] = move(laws[:, which], float(gap), self._uses[float(gap)])
-        return result
+            uses = self._uses[float(gap)]
+            result[:, which], along[:, :, which] = move(laws[:, which], tangents[:, :, which], float(gap), uses)
+        return result, along
 
     @cached_property
     def _uses(self) -> dict[float, int]:
@@ -145,17 +166,22 @@ class Filter:
         gaps, uses = np.unique(np.concatenate([level.gaps for level in self.histories.levels]), return_counts=True)
         return dict(zip(gaps.tolist(), uses.tolist(), strict=True))
 
-    def _likely(self, level: Level, seen: Counts, noise: Mapping[str, float]) -> Array:
-        """P(row | state) of the distinct rows of a level: [U, N]."""
-        result = np.ones((len(level.rows), len(seen)))
+    def _likely(
+        self, level: Level, seen: Counts, noise: Mapping[str, float], numbers: Sequence[str]
+    ) -> tuple[Array, Array]:
+        """P(row | state) of the distinct rows of a level [U, N], and its derivatives by `numbers` [Q, U, N]."""
+        factors, slopes = [], []
         for d, name in enumerate(self.observables.names):
             values, back = np.unique(seen[:, d], return_inverse=True)
             kinds, which = np.unique(self.measurement.intervals(name, level.rows[:, d]), axis=0, return_inverse=True)
-            given = self.measurement.capture.get(name), self.measurement.background.get(name)
-            capture, background = (noise[v] if isinstance(v, str) else v for v in given)
-            matrix = Readout(np.maximum(values, 0), kinds).matrix(capture, background)
-            result *= matrix[back.reshape(-1)][:, which.reshape(-1)].T
-        return result
+            readout, back, which = Readout(np.maximum(values, 0), kinds), back.reshape(-1), which.reshape(-1)
+            factors.append(matrix_of(self.measurement, name, readout, noise)[back][:, which].T)
+            slopes.append([slope_of(self.measurement, name, readout, noise, n)[back][:, which].T for n in numbers])
+        changes = np.zeros((len(numbers), *factors[0].shape))
+        for q in range(len(numbers)):
+            for d, slope in enumerate(slopes):
+                changes[q] += slope[q] * np.prod([f for e, f in enumerate(factors) if e != d], axis=0)
+        return np.asarray(np.prod(factors, axis=0)), changes
 
 
 def _start(initial: Distribution, space: StateSpace) -> Array:

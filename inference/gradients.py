@@ -85,13 +85,18 @@ def _asked(
 
 
 def _require_smooth(likelihood: Likelihood) -> None:
-    solver, counts = likelihood.solver, likelihood.parameters.counts
+    solver = likelihood.solver
     if not isinstance(solver, GradientSolver):
         reason = f"{type(solver).__name__} knows no derivatives of its probabilities"
         raise UnsupportedFeature(reason, place="likelihood", mend="use fsp or a trained MET, or a sampler without them")
     if likelihood.reading.by_law:
         reason = "sums of so many counts are weighed by whole laws, which have no derivatives here"
         raise UnsupportedFeature(reason, place="likelihood", mend="use a sampler without gradients")
-    if counts:
+    require_rates(likelihood)
+
+
+def require_rates(likelihood: Likelihood) -> None:
+    """UnsupportedFeature where initial counts are sampled."""
+    if counts := likelihood.parameters.counts:
         reason = f"{counts[0]!r} is an initial count, and by a whole number there is no derivative"
         raise UnsupportedFeature(reason, place="likelihood", mend="use a sampler without gradients")

@@ -18,7 +18,7 @@ from .measurement import OPEN, Measurement
 from .observables import Limits, Observables
 from .observations import Observations
 from .reading import Ask, AskSlopes, Drawn, Noise, Slopes
-from .readout import Readout
+from .readout import Readout, matrix_of, numbers_of, slope_of
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -203,25 +203,11 @@ class Measured:
     def _readouts(self, box: Box, k: int) -> list[Readout]:
         return [Readout(values, kinds) for values, kinds in zip(box.values, self._kinds[k][0], strict=True)]
 
-    def numbers(self, d: int, noise: Mapping[str, float]) -> tuple[float | None, float | None]:
-        """Capture and background of an observable, None where there is none."""
-        name = self.observables.names[d]
-        given = self.measurement.capture.get(name), self.measurement.background.get(name)
-        capture, background = (noise[v] if isinstance(v, str) else v for v in given)
-        return (None if capture is None else float(capture)), (None if background is None else float(background))
-
     def _matrix(self, d: int, readout: Readout, noise: Mapping[str, float]) -> Array:
-        return readout.matrix(*self.numbers(d, noise))
+        return matrix_of(self.measurement, self.observables.names[d], readout, noise)
 
     def _slope(self, d: int, readout: Readout, noise: Mapping[str, float], name: str) -> Array:
-        """The derivative of the matrix of an observable by a parameter of the measurement."""
-        observable, (capture, background) = self.observables.names[d], self.numbers(d, noise)
-        result = np.zeros((len(readout.counts), len(readout.intervals)))
-        if capture is not None and self.measurement.capture.get(observable) == name:
-            result += readout.by_capture(capture, background)
-        if background is not None and self.measurement.background.get(observable) == name:
-            result += readout.by_background(capture, background)
-        return result
+        return slope_of(self.measurement, self.observables.names[d], readout, noise, name)
 
     def _moved_by(self, name: str) -> list[int]:
         """The observables whose matrices depend on a parameter of the measurement."""
@@ -244,8 +230,8 @@ class Readings:
     def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
         """Independent readings: [n, D]."""
         counts = self.law.sample(n, rng=rng).copy()
-        for d in range(counts.shape[1]):
-            capture, background = self.measured.numbers(d, self.noise)
+        for d, name in enumerate(self.measured.observables.names):
+            capture, background = numbers_of(self.measured.measurement, name, self.noise)
             if capture is not None:
                 counts[:, d] = rng.binomial(counts[:, d], capture)
             if background is not None:

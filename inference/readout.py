@@ -6,6 +6,7 @@ probabilities keep their digits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .measurement import OPEN
+from .measurement import OPEN, Measurement
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -96,6 +97,29 @@ class Readout:
         above = _tail(low, background) - _tail(np.where(high == OPEN, OPEN, high + 1), background)
         found = np.where(low == high, _poisson(low, background), np.where(upper, above, below))
         return np.vstack([np.where(high == OPEN, _tail(low, background), found), is_open])
+
+
+def numbers_of(measurement: Measurement, name: str, noise: Mapping[str, float]) -> tuple[float | None, float | None]:
+    """Capture and background of an observable, None where there is none; `noise` has the parameters among them."""
+    given = measurement.capture.get(name), measurement.background.get(name)
+    capture, background = (noise[v] if isinstance(v, str) else v for v in given)
+    return (None if capture is None else float(capture)), (None if background is None else float(background))
+
+
+def matrix_of(measurement: Measurement, name: str, readout: Readout, noise: Mapping[str, float]) -> Array:
+    """The matrix of an observable: [n, C]."""
+    return readout.matrix(*numbers_of(measurement, name, noise))
+
+
+def slope_of(measurement: Measurement, name: str, readout: Readout, noise: Mapping[str, float], by: str) -> Array:
+    """Its derivative by a parameter of the measurement: [n, C]; 0 where it is another observable's."""
+    capture, background = numbers_of(measurement, name, noise)
+    result = np.zeros((len(readout.counts), len(readout.intervals)))
+    if capture is not None and measurement.capture.get(name) == by:
+        result += readout.by_capture(capture, background)
+    if background is not None and measurement.background.get(name) == by:
+        result += readout.by_background(capture, background)
+    return result
 
 
 def _poisson(n: Counts, mean: float) -> Array:

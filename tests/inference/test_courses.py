@@ -161,7 +161,7 @@ def test_a_window_grows_for_what_the_start_does_not_foretell():
     both = np.log(exact(25, 2, 14.0, 0.5, 9.0)) + np.log(exact(25, 25, 14.0, 0.5, 1.0))
     small = StateSpace.box([26])  # as if the solver had guessed too little
     assert up._filter.log_prob(up.at([14.0]), {}) == pytest.approx([both], abs=1e-7)
-    found, lost = up._filter._on(small, up.at([14.0]), {})
+    found, _, lost = up._filter._on(small, up.at([14.0]), {})
     assert (len(found), lost.tolist()) == (0, [True])
     with pytest.raises(TruncationError, match="a window of at least"):
         CourseLikelihood(FSP(max_states=30), f.problem, data, ("birth",))([[4.0]])
@@ -175,7 +175,8 @@ def test_laws_move_alike_by_sums_and_by_powers(gap):
     move = Propagation(operator, 20)
     laws = np.eye(61)[:, [0, 20]]
     expected = scipy.linalg.expm(operator.sparse().toarray() * gap) @ laws
-    one, many = move(laws, gap, 1), Propagation(operator, 20)(laws, gap, 10**9)
+    none = np.zeros((0, 61, 2))
+    (one, _), (many, _) = move(laws, none, gap, 1), Propagation(operator, 20)(laws, none, gap, 10**9)
     assert one == pytest.approx(expected, abs=1e-12)
     assert many == pytest.approx(one, rel=1e-9)
     assert np.log(one[20, 0]) == pytest.approx(np.log(exact(20, 0, 4.0, 0.5, gap)), abs=1e-8)

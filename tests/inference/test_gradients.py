@@ -128,5 +128,22 @@ def test_what_has_no_derivative_is_refused_by_name():
             Likelihood(solver, problem, SNAPSHOTS, ("birth",)).gradient([[1.0]])
     with pytest.raises(UnsupportedFeature, match="'X' is an initial count"):
         Likelihood(FSP(), problem, SNAPSHOTS, ("X", "birth")).gradient([[3.0, 1.0]])
-    with pytest.raises(UnsupportedFeature, match="time courses have no derivatives"):
-        CourseLikelihood(FSP(), problem, courses(), ("birth",)).gradient([[1.0]])
+    with pytest.raises(UnsupportedFeature, match="the chained laws of LawByLaw have no derivatives"):
+        CourseLikelihood(LawByLaw(), problem, courses(), ("birth",)).gradient([[1.0]])
+    with pytest.raises(UnsupportedFeature, match="'X' is an initial count"):
+        CourseLikelihood(FSP(), problem, courses(), ("X",)).gradient([[1.0]])
+
+
+def test_time_courses_by_tangents_of_the_filter():
+    """Hidden gene, short and long steps, a measured sum and its number. Mutants: the tangents of the gene dropped at
+    a row; the rates' own part left out; the rows' normalisation not differentiated."""
+    problem = Problem.of(telegraph(ksyn=5.0), 1.0)
+    check(CourseLikelihood(FSP(), problem, courses(species="M"), ("koff", "kon", "ksyn")), [[1.0, 0.5, 5.0]])
+    check(CourseLikelihood(FSP(), problem, courses(species="M"), ("b",), 0, None, {"kon": B**2}), [[0.7], [1.0]])
+    measured = CourseLikelihood(
+        FSP(), Problem.of(birth_death(4.0, 0.5, start=2), 1.0), courses(), ("birth", "seen", "spots"), 0,
+        Measurement(capture={"X": "seen"}, background={"X": "spots"}),
+    )  # fmt: skip
+    check(measured, [[4.0, 0.6, 0.3], [7.0, 0.9, 1.0]])
+    many = courses([(str(c), 2.0 * j, (3 + c * j) % 7) for c in range(6) for j in range(1, 30)])  # by powers
+    check(CourseLikelihood(FSP(), measured.problem, many, ("birth", "death")), [[2.0, 0.5]], tolerance=1e-4)
