@@ -122,9 +122,10 @@ class Stage:
 
     @property
     def effective(self) -> float:
-        """Effective draws: what the weights leave, less what ends remember of their starts."""
+        """Effective draws, at most one an end: what the weights leave, less what ends remember of their starts."""
         memory = max(self.memory, 0.0)
-        return float(1 / np.sum(self._per_point() ** 2) * (1 - memory) / (1 + memory))
+        left = min(float(1 / np.sum(self._per_point() ** 2)), self.weights[1:].size)
+        return left * (1 - memory) / (1 + memory)
 
     def doubt(self) -> str | None:
         """Why the walkers may not have reached the exact law, or None."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-NAMES = ("exact", "importers", "met", "nets", "policy", "posterior", "pspf", "reach", "van")
+NAMES = ("exact", "importers", "inference", "met", "nets", "policy", "posterior", "pspf", "reach", "van")
 HEAD = """# Figures, measured
 
 Every section is what its script printed, with the day and the machine. `make figures` runs them again.
