@@ -1,7 +1,4 @@
-"""kinetix: from an SBML file and a table of cells to rates you can trust.
-
-The front door: a table of lazy names. Nothing is loaded until it is asked for.
-"""
+"""kinetix: from an SBML file and a table of cells to rates you can trust. Lazy: nothing loads until it is asked for."""
 
 from importlib import import_module as _import_module
 from pathlib import Path as _Path

@@ -33,8 +33,12 @@ class Layout:
 
         Species in `first` (network indices), or those that they follow from, come before all others.
         """
-        followed = window.basis[list(first)].any(axis=0) if first else np.zeros(len(window.free), dtype=bool)
-        return cls(window, tuple(sorted(range(len(window.free)), key=lambda i: (not followed[i], window.shape[i]))))
+        followed: list[bool] = window.basis[list(first)].any(axis=0).tolist()
+
+        def rank(axis: int) -> tuple[bool, int]:
+            return not followed[axis], int(window.shape[axis])
+
+        return cls(window, tuple(sorted(range(len(window.free)), key=rank)))
 
     def __post_init__(self) -> None:
         signs = np.sign(self.constraints[1])
