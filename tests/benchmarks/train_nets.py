@@ -72,8 +72,8 @@ ROWS = {
     "autoregulation, KL to VANs, 5 min": Row("autoregulation", 300, {}, {**PUBLISHED, "signal": "kl"}),
     "toggle, time alone, policy gradient, 5 min": Row("toggle_switch", 300, {"mean": 0.10}, PUBLISHED, time_alone=True),
     "toggle, time alone, trajectories, 5 min": Row("toggle_switch", 300, {}, PATHS, time_alone=True),
-    "mrna_turnover, time alone, policy gradient, 30 min": Row(
-        "mrna_turnover", 1800, {"late": 0.05}, PUBLISHED, "means", time_alone=True
+    "mrna_turnover, time alone, policy gradient, 20 min": Row(
+        "mrna_turnover", 1200, {"late": 0.05}, PUBLISHED, "means", time_alone=True
     ),
     "mrna_turnover, time alone, policy gradient, 5 min": Row(
         "mrna_turnover", 300, {}, PUBLISHED, "means", time_alone=True
