@@ -33,7 +33,7 @@ class Layout:
 
         Species in `first` (network indices), or those that they follow from, come before all others.
         """
-        followed: list[bool] = window.basis[list(first)].any(axis=0).tolist()
+        followed = np.asarray(window.basis[list(first)]).any(axis=0)
 
         def rank(axis: int) -> tuple[bool, int]:
             return not followed[axis], int(window.shape[axis])
