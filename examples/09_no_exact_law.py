@@ -14,7 +14,7 @@ from scipy.stats import gamma
 import kinetix as kx
 
 ask = options(__doc__)
-SECONDS, LENGTH = (4, {"steps": 16}) if ask.quick else (240, {})  # CPU seconds; else until the chains agree
+SECONDS, LENGTH = (3, {"steps": 16}) if ask.quick else (240, {})  # CPU seconds; else until the chains agree
 T, CELLS, SEEN = 2.0, 1_000, (1, 5, 9, 12, 14)  # when, how many, which species
 network, names = kx.load(MODELS / "cascade15.ant"), [f"X{k}" for k in SEEN]
 truth = {p.name: p.value for p in network.parameters}

@@ -13,7 +13,7 @@ from tests.exact import ROOT
 
 FOLDER = ROOT / "examples"
 SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
-MODULES = {"numpy", "scipy.stats", "time", "plotting", "kinetix"}
+MODULES = {"numpy", "pathlib", "scipy.stats", "time", "plotting", "kinetix"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
