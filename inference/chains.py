@@ -15,16 +15,18 @@ from .chain_store import ChainStore
 from .diagnostics import Diagnostics
 from .ensembles import Step
 from .log_posterior import LogPosterior
+from .slopes import with_gradient
 from .summary import ESS, RHAT
 
 Array = NDArray[np.float64]
 Progress = Callable[[Mapping[str, float]], None]
+Path = Callable[["Stoppable", int, np.random.Generator, Sequence[Step]], Iterator[Step]]
 
 FIRST, GROWTH = 200, 1.5
 """Steps before the chains are judged for the first time, and how the number grows from one time to the next."""
 
 DROPPED = 0.25
-"""The share of the steps, the first ones, that is dropped."""
+"""The share of the steps, the first ones, that is dropped where no number of them is told."""
 
 MARGIN = 1.25
 """Effective draws over those asked for at which chains that may stop do: stopping at a threshold flatters."""
@@ -41,16 +43,20 @@ LEAST = 8
 
 @dataclass(frozen=True)
 class Chains:
-    """Walks of C ensembles of W walkers on n steps: `u` [C, n, W, P], `log_density` [C, n, W]."""
+    """Walks of C ensembles of W walkers on n steps: `u` [C, n, W, P], `log_density` [C, n, W].
+
+    The first `warmup` steps are not to be used; where it is None, the first quarter.
+    """
 
     u: Array
     log_density: Array
     acceptance: float
     finished: bool = True
+    warmup: int | None = None
 
     def kept(self) -> Chains:
         """Without the first steps."""
-        first = int(DROPPED * self.u.shape[1])
+        first = int(DROPPED * self.u.shape[1]) if self.warmup is None else self.warmup
         return replace(self, u=self.u[:, first:], log_density=self.log_density[:, first:])
 
     @property
@@ -68,7 +74,7 @@ class Chains:
         return Diagnostics.of(held.thinned().u, names, stride=held.stride)
 
 
-def walk(
+def walk(  # noqa: PLR0913 - the parts of one walk
     target: LogPosterior,
     walkers: int,
     streams: Sequence[np.random.Generator],
@@ -77,43 +83,47 @@ def walk(
     max_steps: int,
     progress: Progress | None = None,
     store: ChainStore | None = None,
+    path: Path | None = None,
+    warmup: int | None = None,
 ) -> Chains:
     """One ensemble a stream, from the prior, in step, for `steps` or until they have converged (at most `max_steps`).
 
     Each walks on a thread of its own: solvers leave the interpreter while they compute. Ctrl-C ends the
     walk; the steps that all have made come back, not `finished`, where there are enough to look at.
-    A `store` keeps the steps as they are made; those that it holds are not made again.
+    A `store` keeps the steps as they are made; those that it holds are not made again. `path` makes the steps of
+    one ensemble, in place of emcee's; `warmup` steps of it come before those that are counted.
     """
+    first, make = warmup or 0, path or _path
     seen = [[] for _ in streams] if store is None else store.held(len(streams))
-    held, most = len(seen[0]), steps or max_steps
-    clock, guard = _Clock(progress, held), _Stoppable(target)
+    held, most = len(seen[0]), first + (steps or max_steps)
+    clock, guard = _Clock(progress, held, warmup), Stoppable(target)
     done, finished, pool = 0, False, ThreadPoolExecutor(len(streams), thread_name_prefix="kinetix-walk")
     try:
-        paths = [_path(guard, walkers, stream, made) for stream, made in zip(streams, seen, strict=True)]
-        judged = _judgements(max_steps) if steps is None else set()
+        paths = [make(guard, walkers, stream, made) for stream, made in zip(streams, seen, strict=True)]
+        judged = {first + n for n in _judgements(max_steps)} if steps is None else set()
         for done in range(1, most + 1):
             if done > held:
                 for chain, step in zip(seen, _stepped(pool, paths), strict=True):
                     chain.append(step)
                 if store is not None:
                     store.keep(seen)
-            if done in judged and clock.judged(_collected(seen, done), target.names):
+            if done in judged and clock.judged(_collected(seen, done, warmup), target.names):
                 break
             clock.tick(seen, done, most, target.names)
         finished = True
     except KeyboardInterrupt:
         done = min(map(len, seen))
-        if done < LEAST:
+        if done - first < LEAST:
             raise
     finally:
         guard.failure = guard.failure or KeyboardInterrupt()
         pool.shutdown()
         if store is not None:
             store.keep(seen, now=True)
-    return replace(_collected(seen, done), finished=finished)
+    return replace(_collected(seen, done, warmup), finished=finished)
 
 
-class _Stoppable:
+class Stoppable:
     """A target that fails on every thread once it has failed on one, or was told to: all walks end with their batch."""
 
     def __init__(self, target: LogPosterior) -> None:
@@ -121,19 +131,29 @@ class _Stoppable:
         self.failure: BaseException | None = None
 
     def __call__(self, u: Array) -> Array:
+        """See `LogPosterior`."""
         base, fit = self.parts(u)
         return base + fit
 
     def parts(self, u: Array) -> tuple[Array, Array]:
+        """See `LogPosterior.parts`."""
+        return self._asked(self.target.parts, u)
+
+    def with_gradient(self, u: Array, least: float) -> tuple[Array, Array]:
+        """See `slopes.with_gradient`."""
+        return self._asked(lambda v: with_gradient(self.target, v, least), u)
+
+    def _asked(self, ask: Callable[[Array], tuple[Array, Array]], u: Array) -> tuple[Array, Array]:
         if self.failure is not None:
             raise self.failure
         try:
-            return self.target.parts(u)
+            return ask(u)
         except BaseException as failure:
             self.failure = failure
             raise
 
     def draw_prior(self, n: int, *, rng: np.random.Generator) -> Array:
+        """See `LogPosterior.draw_prior`."""
         return self.target.draw_prior(n, rng=rng)
 
 
@@ -147,7 +167,7 @@ def _stepped(pool: ThreadPoolExecutor, paths: Sequence[Iterator[Step]]) -> list[
     return [task.result() for task in tasks]
 
 
-def _path(target: _Stoppable, walkers: int, rng: np.random.Generator, made: Sequence[Step]) -> Iterator[Step]:
+def _path(target: Stoppable, walkers: int, rng: np.random.Generator, made: Sequence[Step]) -> Iterator[Step]:
     """The walk of one ensemble, from the prior or from the last of the steps that it has made."""
     if made:
         yield from ensembles.further_steps(target, made[-1])
@@ -163,19 +183,19 @@ def _judgements(most: int) -> set[int]:
     return found
 
 
-def _collected(seen: Sequence[Sequence[Step]], n: int) -> Chains:
+def _collected(seen: Sequence[Sequence[Step]], n: int, warmup: int | None) -> Chains:
     """The first `n` steps of every ensemble."""
     u = np.stack([np.stack([step.u for step in chain[:n]]) for chain in seen])
     log_p = np.stack([np.stack([step.log_density for step in chain[:n]]) for chain in seen])
     moved = (np.diff(u, axis=1) != 0).any(axis=-1)
-    return Chains(u, log_p, float(moved.mean()) if moved.size else 0.0)
+    return Chains(u, log_p, float(moved.mean()) if moved.size else 0.0, warmup=warmup)
 
 
 class _Clock:
     """Judges the chains, and says to `progress` how they are doing: `held` steps were there before."""
 
-    def __init__(self, progress: Progress | None, held: int) -> None:
-        self.progress, self.held = progress, held
+    def __init__(self, progress: Progress | None, held: int, warmup: int | None) -> None:
+        self.progress, self.held, self.warmup = progress, held, warmup
         self.began = self.looked = time.monotonic()
         self.told = self.cost = 0.0
         self.found: Mapping[str, float] = {}
@@ -194,8 +214,8 @@ class _Clock:
         now = time.monotonic()
         if self.progress is None or done <= self.held or now - self.told < 0.3:
             return
-        if done >= FIRST // 2 and now - self.looked > max(LOOKED, self.cost / SHARE):
-            self.judged(_collected(seen, done), names)
+        if done - (self.warmup or 0) >= FIRST // 2 and now - self.looked > max(LOOKED, self.cost / SHARE):
+            self.judged(_collected(seen, done, self.warmup), names)
         self.told = now
         left = (now - self.began) / (done - self.held) * (most - done)
         self.progress({"fraction": done / most, "step": float(done), "seconds_left": left, **self.found})

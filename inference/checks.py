@@ -3,7 +3,7 @@
 KX201 not converged · KX202 mass at the edge of a prior or box · KX203 two parameters fixed only
 together · KX204 cells that the posterior does not explain · KX205 not certified · KX206 prior that
 the data hardly narrowed · KX207 exact up to an error that is estimated, not proven · KX208 too few
-cells for so many parameters.
+cells for so many parameters · KX209 steps of nuts that diverged.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def check_posterior(posterior: Posterior) -> Findings:
             *_misfits(posterior),
             *_uninformed(posterior),
             *_few_cells(posterior),
+            *_divergences(posterior),
         ]
     )
 
@@ -177,6 +178,14 @@ def _few_cells(posterior: Posterior) -> Iterator[Finding]:
     if counted < FEW * parameters:
         reason = f"{counted} counts of cells for {parameters} parameters: single cells and the prior decide"
         yield Finding("KX208", "warning", "data", reason, "measure more cells, or fix parameters by other knowledge")
+
+
+def _divergences(posterior: Posterior) -> Iterator[Finding]:
+    told = posterior.meta.get("divergences") or {}
+    if count := int(told.get("count", 0)):
+        reason = f"{count} of {int(told['of'])} steps of nuts diverged: it may not reach corners of the posterior"
+        mend = 'compare with sampler="emcee", or fix parameters by other knowledge'
+        yield Finding("KX209", "warning", "chains", reason, mend)
 
 
 def _spread(x: Array, w: Array, *, log: bool = False) -> float:

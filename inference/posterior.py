@@ -155,7 +155,7 @@ class Posterior:
         return replace(self, weights=None, gate=gate)
 
     def check(self) -> Findings:
-        """What would mislead whoever believes the numbers: KX201 to KX208."""
+        """What would mislead whoever believes the numbers: KX201 to KX209."""
         return check_posterior(self)
 
     def predict(self, solver: Solver, *, rng: np.random.Generator, draws: int = 100) -> Posterior:

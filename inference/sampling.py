@@ -27,6 +27,7 @@ from .chain_store import ChainStore
 from .chains import Chains, Progress, walk
 from .diagnostics import Diagnostics
 from .exact_stage import exact_stage, require_way
+from .hamiltonian import Hamiltonian, require_hamiltonian
 from .log_posterior import LogPosterior
 from .measurement import Measurement
 from .posterior import Posterior
@@ -37,6 +38,9 @@ from .summary import ESS, RHAT
 from .time_courses import Cells
 
 Array = NDArray[np.float64]
+
+SAMPLERS = ("emcee", "nuts")
+"""What drives the chains."""
 
 
 def infer(  # noqa: PLR0913 - the face of api.md
@@ -50,6 +54,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     derived: Mapping[str, Any] | None = None,
     per_group: Sequence[str] = (),
     rng: np.random.Generator,
+    sampler: str = "emcee",
     ensembles: int = 4,
     walkers: int | None = None,
     steps: int | None = None,
@@ -75,6 +80,10 @@ def infer(  # noqa: PLR0913 - the face of api.md
     Stationary laws (data at time = inf) that can leave their window have no proven error: they are taken
     for exact up to an estimated error of at most 1e-6, which `gate` and `check()` (KX207) state.
 
+    `sampler="nuts"` (the extra `nuts`) has `ensembles` chains of one walker each that follow the gradient, which fsp
+    and nets know, after `hamiltonian.WARMUP` steps that adapt; `steps` and `max_steps` count the others. Initial counts
+    have no derivative and are refused, as is `output`. Divergent steps are told by `check()` (KX209).
+
     Ctrl-C ends the walk; what there is comes back, marked incomplete. A folder `output` keeps the chains
     as they walk; with `resume` those in it, of the same question and seed, are carried on to `steps` (or
     convergence) in all: the draws are to the bit those of a run that was never stopped.
@@ -86,8 +95,13 @@ def infer(  # noqa: PLR0913 - the face of api.md
     asked = Question.of(network, data, prior, measurement=measurement, derived=derived, per_group=per_group)
     given, free = asked.prior, asked.free
     require_way(correct_by)
+    by_slope = _by_slope(sampler)
     count = _checked(free, ensembles, walkers, steps, max_steps, exact_draws)
     target = LogPosterior(asked.likelihood(likelihood), free)
+    nuts = None
+    if by_slope:
+        require_hamiltonian(target, walkers, kept=output is not None or resume)
+        nuts, count = Hamiltonian(len(free)), 1
     # an exact solver is asked about the same cells: what it refuses is known before the walk
     judge = None if exact is None else asked.likelihood(exact)
     question = _question(target, given, rng, ensembles, count) | asked.told()
@@ -98,7 +112,8 @@ def infer(  # noqa: PLR0913 - the face of api.md
         if output is not None:
             journal = stack.enter_context(Journal(Path(output), question, resume, notes))
             store = ChainStore(journal)
-        walked = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, store=store)
+        way = {"store": store} if nuts is None else {"path": nuts.path, "warmup": nuts.warmup}
+        walked = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, **way)  # type: ignore[arg-type]
     chains = walked.kept()
     held = chains.thinned()
     values = target.constrained(held.u)
@@ -126,10 +141,11 @@ def infer(  # noqa: PLR0913 - the face of api.md
         converged=found.passes(rhat=RHAT, ess=ESS),
         complete=chains.finished,
         meta={
-            "sampler": "emcee",
+            "sampler": sampler,
             "settings": {"ensembles": ensembles, "walkers": count, "steps": int(chains.u.shape[1]), "asked": steps},
             "every": chains.stride,
             "acceptance": chains.acceptance,
+            **({} if nuts is None else {"divergences": _diverged(nuts, chains)}),
             "question": asked.told(),
             "fingerprint": network.fingerprint,
             "data": data.digest,
@@ -161,6 +177,12 @@ def _question(
     }
 
 
+def _diverged(nuts: Hamiltonian, chains: Chains) -> dict[str, int]:
+    """How many of the steps that were kept diverged."""
+    count, steps = chains.u.shape[:2]
+    return {"count": nuts.divergences(steps), "of": count * steps}
+
+
 def _own_units(target: LogPosterior, chains: Chains) -> Array:
     """Log-densities of the parameters themselves, no longer of their unconstrained forms: [C, n, W]."""
     u = chains.u.reshape(-1, chains.u.shape[-1])
@@ -184,6 +206,13 @@ def told(solver: Solver) -> dict[str, Any]:
 
 
 # refusals ------------------------------------------------------------------------------------------
+
+
+def _by_slope(sampler: str) -> bool:
+    """Whether the sampler follows gradients; SettingError for one that there is not."""
+    if sampler not in SAMPLERS:
+        raise SettingError(f"sampler is {sampler!r}", place="infer", mend=f"use one of {', '.join(SAMPLERS)}")
+    return sampler == "nuts"
 
 
 def _checked(

@@ -13,15 +13,17 @@ STEP = 1e-3
 """Step of the differences (of fourth order) of prior densities of one parameter: their error is its fourth power."""
 
 
-def with_gradient(target: LogPosterior, u: Array) -> tuple[Array, Array]:
+def with_gradient(target: LogPosterior, u: Array, least: float = -np.inf) -> tuple[Array, Array]:
     """Log-densities and their gradients at u [B, P] -> [B], [B, P]; -inf and NaN outside the support.
 
     The likelihood's part is the solver's own derivative; the prior's, one parameter at a time, is by differences.
+    Densities below `least` may come as -inf too: cells are counted, so that their log-likelihood is at most 0, and
+    is not asked for where the prior alone lies below.
     """
     thetas = target.constrained(u)
     base, base_slope = _base(target, u)
     value, slope = np.full(len(u), -np.inf), np.full(u.shape, np.nan)
-    good = np.flatnonzero(np.isfinite(base) & np.isfinite(thetas).all(axis=1))
+    good = np.flatnonzero(np.isfinite(base) & (base >= least) & np.isfinite(thetas).all(axis=1))
     if len(good):
         fit, rise = target.likelihood.gradient(thetas[good])
         value[good] = base[good] + fit

@@ -49,6 +49,16 @@ class Poisson:
 
 
 @dataclass(frozen=True)
+class Sloped(Poisson):
+    """The exact law with its derivatives."""
+
+    def log_prob_gradient_batch(self, problem, thetas, counts, axes, parameters, *, rng=None):
+        k = np.asarray(thetas)[:, :1]
+        slopes = [(c[:, 0] / k - t)[:, :, None] for t, c in zip(problem.times, counts, strict=True)]
+        return self.log_prob_batch(problem, thetas, counts, axes, rng=rng), slopes
+
+
+@dataclass(frozen=True)
 class Closed:
     """Draws of the gamma posterior, moved by `shift` of its sds, `width` times as wide, or (`blind`) of the prior."""
 

@@ -9,13 +9,14 @@ import pytest
 from scipy import stats
 
 import kinetix as kx
-from kinetix.inference import ensembles
+from kinetix.inference import ensembles, hamiltonian
 from kinetix.inference.correction import Correction
 from kinetix.inference.log_posterior import LogPosterior
 from kinetix.inference.question import Question
 from kinetix.inference.reweighting import weigh
+from kinetix.inference.slopes import with_gradient
 from kinetix.inference.sub_chains import Approximation, Walkers
-from tests.inference.gamma_poisson import PRIOR, SCALE, SHAPE, TIME, Poisson, network, votes
+from tests.inference.gamma_poisson import PRIOR, SCALE, SHAPE, TIME, Poisson, Sloped, network, votes
 
 CELLS = np.random.default_rng(0).poisson(3.0 * TIME, 20)
 LAW = stats.gamma(SHAPE + CELLS.sum(), scale=1 / (1 / SCALE + len(CELLS) * TIME))
@@ -71,6 +72,24 @@ def by_weights(k, rng):
     return rng.choice(draws[taken, 0], len(draws) // 6, p=found.weights[taken])
 
 
+def by_nuts(k, rng):
+    """Chains of 20 independent copies of the law, five moves each: the starts of all copies are exact."""
+    pytest.importorskip("pyro")
+    density, ends = target(Sloped()), []
+
+    def together(u, least):
+        value, slope = with_gradient(density, u.reshape(-1, 1))
+        return value.sum(keepdims=True), slope.reshape(1, -1)
+
+    for start in np.log(k).reshape(-1, 20):
+        options = {"warmup": 0, "diverged": [], "rng": rng, "length": 0.9}
+        walk = hamiltonian.steps(together, start, 0.1 * np.eye(20), **options)
+        for _ in range(5):
+            u = next(walk).u
+        ends.append(np.exp(u[0]))
+    return np.concatenate(ends)
+
+
 def by_votes(k, rng):
     """Mutant: a move is accepted when more than half of the cells accept it, each by its own ratio."""
     time = np.full(len(CELLS), TIME)
@@ -89,7 +108,7 @@ def by_half_the_cells(k, rng):
     return k
 
 
-PATHS = {"walk": by_walk, "sub-chains": by_sub_chains, "weights": by_weights}
+PATHS = {"walk": by_walk, "nuts": by_nuts, "sub-chains": by_sub_chains, "weights": by_weights}
 MUTANTS = {"votes": by_votes, "half": by_half_the_cells}
 
 
