@@ -205,7 +205,7 @@ class _Stream:
 def _kernel(potential: _Potential, warmup: int, length: float, *, dense: bool) -> Any:
     from pyro.infer.mcmc import NUTS
 
-    class Bounded(NUTS):  # type: ignore[misc, unused-ignore] - pyro has no types
+    class Bounded(NUTS):  # type: ignore[misc]  # pyro has no types
         @property
         def step_size(self) -> float:
             return min(float(super().step_size), LONGEST)

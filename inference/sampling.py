@@ -113,7 +113,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
             journal = stack.enter_context(Journal(Path(output), question, resume, notes))
             store = ChainStore(journal)
         way = {"store": store} if nuts is None else {"path": nuts.path, "warmup": nuts.warmup}
-        walked = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, **way)  # type: ignore[arg-type]
+        walked = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, **way)
     chains = walked.kept()
     held = chains.thinned()
     values = target.constrained(held.u)

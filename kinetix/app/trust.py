@@ -39,7 +39,7 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
     likelihood: Solver | str = "fsp",
     exact: Solver | str | None = "auto",
     simulator: Solver | str = "ssa",
-    sampler: Sampler | None = None,
+    sampler: Sampler | str | None = None,
     runs: int = 300,
     draws: int = 99,
     seed: int | None = None,
@@ -54,7 +54,8 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
     `runs` times, parameters from `prior` make `cells` (one number, or one a time) at `times`, of which `species`
     are counted (all by default); `infer` with `likelihood`, `exact` and `settings` gets them; the ranks of the
     truth among `draws` posterior draws must be uniform, those of the log-likelihood too. Cells come from
-    `simulator`, by default trajectories, which share no code with fsp. `sampler` stands in for `infer`.
+    `simulator`, by default trajectories, which share no code with fsp. `sampler` stands in for `infer`;
+    the name of one ("emcee", "nuts") goes to it.
 
     The numbers depend on `seed` alone, for any number of `jobs` (-1: all cores; None: as joblib's backend is
     set around the call). Runs are kept in the folder `output`; with `resume` they go on to `runs` in all.
@@ -64,6 +65,8 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
     from kinetix.inference.priors import from_table
 
     require_arguments(sampling.infer, settings, place="calibrate")
+    if isinstance(sampler, str):
+        sampler, settings = None, {**settings, "sampler": sampler}
     weigher = require_probabilities(solver_of(likelihood))
     design = Design.of(network, from_table(prior), times, cells, species)
     return calibration.calibrate(

@@ -17,7 +17,7 @@ from kinetix.solvers.fsp import FSP
 from kinetix.solvers.ssa import SSA
 from tests.exact import birth_death
 
-TIME, CELLS, RATES = 2.0, 30, np.array([3.0, 0.5])
+TIME, CELLS, RATES = 2.0, 8, np.array([3.0, 0.5])
 PRIOR = {"a": kx.prior.gamma(2.0, 0.5), "b": kx.prior.log_normal(-1.0, 0.7)}
 COUNTS = np.random.default_rng(0).poisson(RATES * TIME, (CELLS, 2))
 DATA = kx.Observations.from_counts(["X", "Y"], TIME, COUNTS)
@@ -92,10 +92,10 @@ def exact(i, prior, low, high):
 
 
 def test_the_posterior_is_the_exact_one(posterior):
-    """Mutants seen to fail: no Jacobian in value and slope; the prior counted twice; warm-up steps kept."""
+    """Few cells, so that the Jacobian is a third of an sd. Mutants seen to fail: no Jacobian; the prior left out."""
     law = stats.gamma(2.0 + COUNTS[:, 0].sum(), scale=1 / (2.0 + CELLS * TIME))
-    assert exact(0, PRIOR["a"], 1.5, 5.0) == pytest.approx((law.mean(), law.std()), rel=1e-6)
-    moments = [exact(0, PRIOR["a"], 1.5, 5.0), exact(1, PRIOR["b"], 0.05, 2.0)]
+    assert exact(0, PRIOR["a"], 0.3, 10.0) == pytest.approx((law.mean(), law.std()), rel=1e-6)
+    moments = [exact(0, PRIOR["a"], 0.3, 10.0), exact(1, PRIOR["b"], 0.01, 4.0)]
     assert posterior.draws.shape == (4, 200, 2)
     for name, x, (mean, sd) in zip("ab", posterior.flat.T, moments, strict=True):
         rows = posterior.diagnostics[name]
@@ -226,9 +226,9 @@ def test_finite_state_projection_gives_the_slopes(short):
 
 
 def test_a_net_is_corrected_as_under_every_sampler(short):
-    """Means 3 % too large move the posterior of the first rate by 0.4 sds; weights bring it back."""
-    found = inferred(Births(slip=1.03), steps=120, ensembles=2, exact=FSP(), exact_draws=150)
-    mean, sd = exact(0, PRIOR["a"], 1.5, 5.0)
+    """Means 6 % too large move the posterior of the first rate by 0.4 sds; weights bring it back."""
+    found = inferred(Births(slip=1.06), steps=120, ensembles=2, exact=FSP(), exact_draws=150)
+    mean, sd = exact(0, PRIOR["a"], 0.3, 10.0)
     error = 4.5 * found.summary().rows[0].mcse
     assert found.corrected
     assert abs(found.mean()[0] - mean) < error
