@@ -1,7 +1,8 @@
 """NUTS: chains that follow the gradient of the log-posterior, driven by pyro (the extra `nuts`).
 
 Choose it where the likelihood knows its derivatives (fsp, a trained net) and many parameters are sampled: moves go
-along the posterior, where those of walkers diffuse. Each chain starts at a walker of a tempered population of its own
+along the posterior, where those of walkers diffuse. Where parameters are few, walkers cost less: they are weighed in
+batches, trajectories one point after another. Each chain starts at a walker of a tempered population of its own
 prior draws, and walks in coordinates in which that population has unit covariance; a warm-up then settles the length
 of steps and the mass matrix. pyro draws from torch's global generator: it is lent to one chain at a time, in the
 state that this chain left it in, and given back as it was.
