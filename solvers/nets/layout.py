@@ -33,7 +33,7 @@ class Layout:
 
         Species in `first` (network indices), or those that they follow from, come before all others.
         """
-        followed = np.asarray(window.basis[list(first)]).any(axis=0)
+        followed = [bool(column.any()) for column in window.basis[list(first)].T]
 
         def rank(axis: int) -> tuple[bool, int]:
             return not followed[axis], int(window.shape[axis])
