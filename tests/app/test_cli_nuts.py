@@ -13,7 +13,7 @@ NUTS = ("--sampler", "nuts", "--ensembles", 2, "--steps", 40, "--seed", 1, "--js
 
 
 def test_rates_are_inferred_by_nuts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mutant: the option told, and not handed on."""
+    """The option reaches the sampler."""
     pytest.importorskip("pyro")
     monkeypatch.setattr(hamiltonian, "WARMUP", 20)
     write(tmp_path)

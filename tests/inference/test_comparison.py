@@ -8,7 +8,7 @@ from scipy import stats
 
 import kinetix as kx
 from kinetix.errors import DataError, SettingError
-from kinetix.inference.comparison import compare_models, left_out
+from kinetix.inference.comparison import _error, compare_models, left_out
 from kinetix.inference.posterior import Posterior
 from tests.inference.gamma_poisson import PRIOR, SCALE, SHAPE, TIME, Poisson, network
 
@@ -42,6 +42,13 @@ def test_left_out_cells_are_foretold_as_the_negative_binomial_says():
     assert found.parameters == pytest.approx(1, abs=0.4)
     assert found.leaned_on == ()
     assert found.pareto_k.max() < 0.7
+
+
+def test_the_standard_error_is_that_of_all_cells():
+    """Cells of equal counts are as many. Mutant seen to fail: distinct counts, each once."""
+    values, repeats = np.array([-1.0, -2.5, -7.0]), np.array([30, 9, 2])
+    every = np.repeat(values, repeats)
+    assert _error(values, repeats) == pytest.approx(np.sqrt(len(every)) * every.std(ddof=1))
 
 
 def test_a_cell_that_a_posterior_leans_on_is_named():

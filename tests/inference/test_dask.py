@@ -25,7 +25,7 @@ def task(i, rng):
 
 
 def test_runs_are_made_by_the_workers_from_their_own_streams(cluster):
-    """Mutants seen to fail: one stream for all runs; joblib's own processes, where there is no worker."""
+    """Mutant seen to fail: one stream for all runs."""
     with joblib.parallel_config(backend="dask"):
         found = dict(fan_out(((i, task) for i in range(20)), root=3, jobs=None))
     assert {i: told["drawn"] for i, told in found.items()} == {i: stream_of(3, i).random() for i in range(20)}

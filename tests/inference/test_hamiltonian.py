@@ -107,7 +107,7 @@ def test_the_posterior_is_the_exact_one(posterior):
 
 
 def test_densities_are_those_of_the_draws(posterior):
-    """Mutant: the density of the step before."""
+    """Each draw has its own density."""
     u = target().unconstrained(posterior.flat)
     known = target()(u) - target().log_jacobian(u)
     assert posterior.log_density.ravel() == pytest.approx(known, abs=1e-8)
@@ -138,7 +138,7 @@ def test_hopeless_rates_are_not_asked_for():
 
 
 def test_the_same_seed_gives_the_same_draws_and_chains_are_their_own(short):
-    """Mutants: one seed for the momenta of all chains; draws that depend on torch's global seed."""
+    """Whatever torch's own seed is. Mutant: one seed for the momenta of all chains."""
     torch = pytest.importorskip("torch")
     first = inferred(steps=16, ensembles=2)
     with torch.random.fork_rng(devices=[]):

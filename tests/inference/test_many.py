@@ -40,7 +40,7 @@ def fitted(given=None, *, root=3, **settings):
 
 
 def test_rows_are_the_posteriors_and_failures_say_why():
-    """Against the gamma law; row i is `infer` with the stream of (root, i). Mutant seen to fail: one stream for all."""
+    """Against the gamma law; row i is `infer` with the stream of (root, i). Mutant: the stream of (root, 0) for all."""
     found = fitted()
     for i, (row, data) in enumerate(zip(found.rows[:-1], tables().values(), strict=False)):
         law = stats.gamma(SHAPE + data.counts(0).sum(), scale=1 / (1 / SCALE + 30 * TIME))
@@ -54,6 +54,12 @@ def test_rows_are_the_posteriors_and_failures_say_why():
     assert "outside the window" in wild.verdict
     assert (found.failed, found.parameters) == (1, ("k",))
     assert "1 without answer" in str(found)
+
+
+def test_every_run_has_a_stream_of_its_own():
+    """That of numpy's seed sequence. Mutants seen to fail: one stream for all runs; the root left out."""
+    assert len({stream_of(root, i).random() for root in (3, 4) for i in range(20)}) == 40
+    assert stream_of(3, 7).random() == np.random.default_rng(np.random.SeedSequence(3, spawn_key=(7,))).random()
 
 
 def test_the_same_numbers_for_any_jobs_and_after_a_stop(tmp_path):

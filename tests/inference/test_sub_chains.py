@@ -102,8 +102,7 @@ def test_the_test_sees_a_wrong_rule():
 def test_estimates_are_as_good_as_they_say():
     """80 stages of 440 exact likelihoods: means and variances right, their errors those of `effective` draws.
 
-    Mutants seen to fail: refused ends without weight (a bias in the variance); weights of ends alone; memory
-    left out where sub-chains are two steps long.
+    Mutants seen to fail: weights of ends alone; memory left out where sub-chains are two steps long.
     """
     approximate, ratio = net()
     scores, worth = [], []
