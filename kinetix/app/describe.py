@@ -57,7 +57,7 @@ def net_data(net: Any) -> dict[str, Any]:
         "kind": type(net).__name__,
         "model": network_data(net.network),
         "box": {name: list(bounds) for name, bounds in net.box.items()},
-        "times": list(net.times),
+        "times": [t if t < float("inf") else "inf" for t in net.times],
         "certificate": dict(net.certificate),
     }
 
