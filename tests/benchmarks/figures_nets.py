@@ -43,8 +43,9 @@ def pays_after(record: Mapping[str, Any]) -> str:
         return ""
     found = []
     for way in ("net", "net_batch"):
-        gain = cost["exact"] - cost.get(way, cost["net"])
-        found.append(f"{record['cpu_seconds'] / gain:,.0f}" if gain > 0 else "never")
+        if way in cost:  # older records have no batch
+            gain = cost["exact"] - cost[way]
+            found.append(f"{record['cpu_seconds'] / gain:,.0f}" if gain > 0 else "never")
     return " / ".join(found)
 
 
