@@ -61,6 +61,12 @@ class CheckpointError(KinetixError):
     """A saved net, chain or result that is damaged, incomplete or of another version."""
 
 
+class SaveError(CheckpointError):
+    """The system failed while writing or reading: disk full, read-only, no rights. What was there still is."""
+
+    exit_code = 4
+
+
 class TruncationError(KinetixError):
     """A window that cannot hold the law to the tolerance asked for."""
 

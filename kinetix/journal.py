@@ -7,11 +7,9 @@ another name, synced and renamed, so a kill at any moment leaves the entries bef
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +20,8 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import CheckpointError, LockedError
+from .disk import lock, sync_folder
+from .errors import CheckpointError, SaveError
 from .storage import plain, replacing
 
 FORMAT = "kinetix-journal-1"
@@ -35,12 +34,6 @@ TYPES = ("<f8", "<i8", "<u4", "|b1")
 
 Arrays = Mapping[str, NDArray[Any]]
 Entry = tuple[dict[str, Any], dict[str, NDArray[Any]]]
-
-
-class SaveError(CheckpointError):
-    """The system failed while writing or reading: disk full, read-only, no rights. What was there still is."""
-
-    exit_code = 4
 
 
 class DamageWarning(UserWarning):
@@ -63,18 +56,7 @@ class Journal:
     _lock: IO[str] | None = field(default=None, repr=False)
 
     def __enter__(self) -> Self:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("w", encoding="utf-8")
-        except OSError as problem:
-            raise SaveError(f"cannot be written: {problem.strerror}", file=str(self.path)) from problem
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            lock.close()
-            mend = "wait for it, or give another output"
-            raise LockedError("another process is writing this folder", file=str(self.path), mend=mend) from problem
-        self._lock = lock
+        self._lock = lock(self.path, "folder")
         try:
             for stray in self.path.glob(".*.partial"):
                 stray.unlink(missing_ok=True)
@@ -212,11 +194,7 @@ def _write(path: Path, data: bytes) -> None:
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
-        handle = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)  # the name is as durable as the bytes
-        finally:
-            os.close(handle)
+        sync_folder(path.parent)
     except OSError as problem:
         reason = f"cannot write {len(data)} bytes: {problem.strerror or problem}"
         raise SaveError(reason, file=str(path)) from problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,9 +12,10 @@ from typing import IO, Any, Self
 
 from torch import Tensor
 
-from kinetix.errors import CheckpointError, LockedError
+from kinetix.disk import lock, sync_folder
+from kinetix.errors import CheckpointError, SaveError
 
-from .sealed import SaveError, pack, plain, read_sealed, sync_folder, unpack, write_sealed
+from .sealed import pack, plain, read_sealed, unpack, write_sealed
 
 FORMAT = "kinetix-run-1"
 STATE = "state.safetensors"
@@ -36,19 +36,12 @@ class RunFolder:
     _lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        self._lock = lock(self.path, "run")
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("w", encoding="utf-8")
+            self.checkpoints.mkdir(exist_ok=True)
         except OSError as problem:
+            self.__exit__(None, None, None)
             raise SaveError(f"cannot be written: {problem.strerror}", file=str(self.path)) from problem
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            lock.close()
-            raise LockedError(
-                "another process is writing this run", file=str(self.path), mend="wait for it, or give another output"
-            ) from problem
-        self._lock = lock
         self._sweep()
         return self
 

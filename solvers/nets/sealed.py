@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from kinetix.errors import CheckpointError
+from kinetix.disk import sync_folder
+from kinetix.errors import CheckpointError, SaveError
 from kinetix.storage import replacing
 
 MANIFEST = "manifest.json"
@@ -114,15 +114,6 @@ def shapes_in(data: bytes, file: str) -> dict[str, tuple[int, ...]]:
         raise CheckpointError("not a safetensors file", file=file) from problem
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder as durable as the files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def plain(value: Any) -> Any:
     """A value as JSON holds it: mappings and sequences all the way down, non-finite numbers as None."""
     if isinstance(value, Mapping):
@@ -132,12 +123,6 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class SaveError(CheckpointError):
-    """The system failed while writing: disk full, read-only, no rights. The old files are still there."""
-
-    exit_code = 4
 
 
 def _manifest_bytes(kind: str, content: dict[str, Any], files: dict[str, dict[str, Any]]) -> bytes:

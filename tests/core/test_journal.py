@@ -7,8 +7,8 @@ import stat
 import numpy as np
 import pytest
 
-from kinetix.errors import CheckpointError, LockedError
-from kinetix.journal import DamageWarning, Journal, SaveError, asked_in, sealed, unsealed
+from kinetix.errors import CheckpointError, LockedError, SaveError
+from kinetix.journal import DamageWarning, Journal, asked_in, sealed, unsealed
 
 QUESTION = {"model": "abc", "seed": 3, "scale": np.float64(0.1), "most": np.inf}
 

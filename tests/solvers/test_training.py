@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from kinetix.errors import CheckpointError, LockedError, RunError, SettingError
+from kinetix.errors import CheckpointError, LockedError, RunError, SaveError, SettingError
 from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.run_folder import RunFolder
-from kinetix.solvers.nets.sealed import SaveError
 from kinetix.solvers.nets.signals import Interrupted
 from kinetix.solvers.nets.training import Settings, seeded, train
 
