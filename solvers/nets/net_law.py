@@ -35,7 +35,7 @@ DRAWS = 100_000
 """Draws that stand for the law where no table does."""
 
 AVERAGED = 20_000
-"""Draws whose conditionals are averaged to a marginal: less noise than a histogram of many more."""
+"""Draws whose conditionals are averaged to a marginal: less noise than a histogram of as many."""
 
 HELD = 4_000_000
 """Log-probabilities that are held at once."""
@@ -73,7 +73,7 @@ class OfNet(ABC):
             result[block] = np.logaddexp.reduce(found.astype(np.float64) + log_weight[:, None], axis=0)
         return result.reshape(x.shape[:-1])
 
-    def _drawn(self, n: int, rng: np.random.Generator) -> tuple[Counts, Tensor]:
+    def _draw(self, n: int, rng: np.random.Generator) -> tuple[Counts, Tensor]:
         """Prompts by number [n] and values drawn at them [n, D]."""
         contexts, weights = self.prompts
         which = np.zeros(n, np.int64) if len(weights) == 1 else rng.choice(len(weights), n, p=weights / weights.sum())
@@ -84,7 +84,7 @@ class OfNet(ABC):
 
     def sample(self, n: int, *, rng: np.random.Generator) -> Counts:
         """Independent draws (of the law renormalised): [n, S]."""
-        _, values = self._drawn(n, rng)
+        _, values = self._draw(n, rng)
         return self.net.layout.counts(values.cpu().numpy())
 
     def expect(self, f: Callable[[Counts], Array]) -> Array:
@@ -102,10 +102,8 @@ class OfNet(ABC):
         part = Marginal(self.net.layout, tuple(axes))
         if part.space.size > TABLE:
             return self._sums.marginal(axes)
-        if part.many * len(weights) > ROWS and len(axes) == 1 and axes[0] in self.net.layout.species:
-            return Tabulated(part.space, weights.sum() * self._free[self.net.layout.species.index(axes[0])])
         if part.many * len(weights) > ROWS:
-            return Tabulated(part.space, weights.sum() * part.averaged(self.net, contexts, *self._few))
+            return Tabulated(part.space, weights.sum() * self._averaged(part, axes))
         blocks = torch.split(torch.arange(len(weights)), max(1, TABLE // part.space.size))
         tables = (weights[b.numpy()] @ part.tables(self.net, contexts[b]).double().cpu().numpy() for b in blocks)
         return Tabulated(part.space, np.asarray(sum(tables), dtype=np.float64))
@@ -130,9 +128,17 @@ class OfNet(ABC):
         own = layout.lower + np.array([p @ np.arange(len(p)) for p in self._free])
         return np.asarray(layout.window.basis[:, list(layout.order)] @ own + layout.window.offset, dtype=np.float64)
 
+    def _averaged(self, part: Marginal, axes: Sequence[int]) -> Array:
+        """The probabilities over `part.space`; those of single free species come from one pass for all of them."""
+        species = self.net.layout.species
+        if len(axes) == 1 and axes[0] in species:
+            return self._free[species.index(axes[0])]
+        return part.averaged(self.net, self.prompts[0], *self._few)
+
     @cached_property
     def _few(self) -> tuple[Counts, Tensor]:
-        return self._drawn(AVERAGED, np.random.default_rng(self.seed))
+        """The draws whose conditionals are averaged."""
+        return self._draw(AVERAGED, np.random.default_rng(self.seed))
 
     @cached_property
     def _free(self) -> list[Array]:
