@@ -1,5 +1,11 @@
-"""What every test needs: Ctrl-C, even where the suite runs in the background of a shell that ignores it."""
+"""What every test needs: Ctrl-C, even in the background of a shell that ignores it; the same examples in every run."""
 
+import os
 import signal
 
+from hypothesis import settings
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
+settings.register_profile("fixed", derandomize=True)
+settings.register_profile("search", max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))  # "search" looks at new examples each time
