@@ -24,12 +24,12 @@ from kinetix.provenance import versions
 from kinetix.solver import Solver
 from kinetix.storage import plain, replacing
 
-from .chains import Progress
-from .coverage import Coverage, coverage
-from .experiments import ByInfer, Design, Experiment, Sampler, on_scale
-from .fan_out import Told, fan_out
 from .priors import from_table, to_table
-from .uniformity import Uniformity, uniformity
+from .samplers.chains import Progress
+from .studies.coverage import Coverage, coverage
+from .studies.experiments import ByInfer, Design, Experiment, Sampler, on_scale
+from .studies.fan_out import Told, fan_out
+from .studies.uniformity import Uniformity, uniformity
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -148,7 +148,7 @@ class Calibration:
 
     def plot(self) -> matplotlib.figure.Figure:
         """Histograms of ranks and their distribution functions with the 95 % band: a matplotlib Figure."""
-        from .rank_plots import rank_figure
+        from .studies.rank_plots import rank_figure
 
         return rank_figure(self)
 

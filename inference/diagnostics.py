@@ -21,6 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+RHAT, ESS = 1.01, 400
+"""What is asked of every parameter: R-hat below, effective draws from."""
+
 TAIL = (0.05, 0.95)
 """The quantiles whose estimates the tail ESS is about."""
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from kinetix.errors import RunError, SettingError
 
-from .likelihood import CellLikelihood
-from .prior_base import Prior
-from .prior_counts import Integers
+from .likelihoods.contract import CellLikelihood
+from .unknowns.prior_base import Prior
+from .unknowns.prior_counts import Integers
 
 Array = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from kinetix.errors import DataError
 from kinetix.network import ReactionNetwork
 
-from .cell_table import read_table
-from .column_map import Columns, added
+from .data.cell_table import read_table
+from .data.column_map import Columns, added
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

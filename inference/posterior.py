@@ -15,9 +15,9 @@ from kinetix.findings import Findings
 from kinetix.network import ReactionNetwork
 from kinetix.solver import Solver
 
-from .checks import check_posterior
-from .predictive import PredictiveCheck, predictive_check
-from .summary import Summary, summarise
+from .posteriors.checks import check_posterior
+from .posteriors.predictive import PredictiveCheck, predictive_check
+from .posteriors.summary import Summary, summarise
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -172,13 +172,13 @@ class Posterior:
         self, truth: Mapping[str, float] | None = None, *, names: Sequence[str] | None = None
     ) -> matplotlib.figure.Figure:
         """Parameters in pairs (the first six, or `names`), with the values of `truth` marked: a matplotlib Figure."""
-        from .plots import pairs
+        from .posteriors.plots import pairs
 
         return pairs(self, names=names, truth=truth)
 
     def plot_trace(self, *, names: Sequence[str] | None = None) -> matplotlib.figure.Figure:
         """The chains as they ran, and whether their draws have the same ranks: a matplotlib Figure."""
-        from .plots import trace
+        from .posteriors.plots import trace
 
         return trace(self, names=names)
 
@@ -186,7 +186,7 @@ class Posterior:
 
     def to_arviz(self) -> xarray.DataTree:
         """The posterior as ArviZ has it, for its plots and statistics; see `archive.to_arviz`."""
-        from .archive import to_arviz
+        from .posteriors.archive import to_arviz
 
         return to_arviz(self)
 
@@ -194,14 +194,14 @@ class Posterior:
         """Write draws, data, model and provenance to netCDF; `load` and `kinetix.open` read it back."""
         from kinetix.storage import require_ending
 
-        from .archive import save_posterior
+        from .posteriors.archive import save_posterior
 
         save_posterior(self, require_ending(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Posterior:
         """The posterior that `save` wrote: CheckpointError where the file is damaged or another's."""
-        from .archive import load_posterior
+        from .posteriors.archive import load_posterior
 
         return load_posterior(Path(path))
 

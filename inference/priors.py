@@ -15,9 +15,9 @@ from typing import Any
 
 from kinetix.errors import KinetixError, SettingError
 
-from .prior_base import Prior
-from .prior_counts import Integers
-from .prior_laws import Beta, Exponential, Fixed, Gamma, HalfNormal, LogNormal, LogUniform, Normal, Uniform
+from .unknowns.prior_base import Prior
+from .unknowns.prior_counts import Integers
+from .unknowns.prior_laws import Beta, Exponential, Fixed, Gamma, HalfNormal, LogNormal, LogUniform, Normal, Uniform
 
 __all__ = [
     "KINDS", "Beta", "Exponential", "Fixed", "Gamma", "HalfNormal", "Integers", "LogNormal", "LogUniform", "Normal",

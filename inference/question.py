@@ -14,14 +14,15 @@ from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solver import Solver
 
-from .courses import CourseLikelihood
-from .groups import Grouped, of_group, spread
-from .likelihood import CellLikelihood, Likelihood
-from .measurement import Measurement
-from .parameters import expressions
-from .prior_base import Prior
+from .courses.courses import CourseLikelihood
+from .data.measurement import Measurement
+from .likelihood import Likelihood
+from .likelihoods.contract import CellLikelihood
+from .likelihoods.groups import Grouped, of_group, spread
 from .priors import from_table, split_fixed
 from .time_courses import Cells, TimeCourses
+from .unknowns.parameters import expressions
+from .unknowns.prior_base import Prior
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,19 +23,18 @@ from kinetix.network import ReactionNetwork
 from kinetix.provenance import versions
 from kinetix.solver import Solver
 
-from .chain_store import ChainStore
-from .chains import Chains, Progress, walk
-from .diagnostics import Diagnostics
-from .exact_stage import exact_stage, require_way
-from .hamiltonian import Hamiltonian, require_hamiltonian
+from .data.measurement import Measurement
+from .diagnostics import ESS, RHAT, Diagnostics
 from .log_posterior import LogPosterior
-from .measurement import Measurement
 from .posterior import Posterior
-from .prior_base import Prior
 from .priors import to_table
 from .question import Question
-from .summary import ESS, RHAT
+from .samplers.chain_store import ChainStore
+from .samplers.chains import Chains, Progress, walk
+from .samplers.exact_stage import exact_stage, require_way
+from .samplers.hamiltonian import Hamiltonian, require_hamiltonian
 from .time_courses import Cells
+from .unknowns.prior_base import Prior
 
 Array = NDArray[np.float64]
 

@@ -33,7 +33,7 @@ _HOMES = {
     "kinetix.solvers.linear_noise": "LinearNoise",
     "kinetix.solvers.van": "VAN",
     "kinetix.solvers.met": "MET",
-    "kinetix.inference.measurement": "Measurement",
+    "kinetix.inference.data.measurement": "Measurement",
     "kinetix.inference.observations": "Observations",
     "kinetix.inference.posterior": "Posterior",
     "kinetix.inference.time_courses": "TimeCourses",

@@ -26,7 +26,7 @@ from kinetix.errors import TruncationError as TruncationError
 from kinetix.errors import UnsupportedFeature as UnsupportedFeature
 from kinetix.events import Event as Event
 from kinetix.inference import priors as prior
-from kinetix.inference.measurement import Measurement as Measurement
+from kinetix.inference.data.measurement import Measurement as Measurement
 from kinetix.inference.observations import Observations as Observations
 from kinetix.inference.posterior import Posterior as Posterior
 from kinetix.inference.time_courses import TimeCourses as TimeCourses

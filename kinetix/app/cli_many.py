@@ -54,7 +54,7 @@ def infer_many(
     network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
     beliefs = read_priors(prior)
 
-    from kinetix.inference.many import read_tables
+    from kinetix.inference.studies.many import read_tables
 
     settings = settings_of(ctx, None, "infer-many", sampler_settings())
     tables = read_tables(require_readable(data, "table of cells"), species, time=time_of(time))

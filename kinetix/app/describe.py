@@ -64,8 +64,8 @@ def net_data(net: Any) -> dict[str, Any]:
 
 def posterior_data(posterior: Posterior) -> dict[str, Any]:
     """A posterior for JSON: numbers, what was checked, where it came from."""
-    from kinetix.inference.checks import check_posterior
-    from kinetix.inference.summary import summarise
+    from kinetix.inference.posteriors.checks import check_posterior
+    from kinetix.inference.posteriors.summary import summarise
 
     return {
         "parameters": summarise(posterior).as_dicts(),
@@ -86,8 +86,8 @@ def posterior_data(posterior: Posterior) -> dict[str, Any]:
 
 def posterior_lines(posterior: Posterior) -> list[str]:
     """A posterior as lines of text: warnings, numbers, the exact check, findings."""
-    from kinetix.inference.checks import check_posterior
-    from kinetix.inference.summary import summarise
+    from kinetix.inference.posteriors.checks import check_posterior
+    from kinetix.inference.posteriors.summary import summarise
 
     lines = [str(summarise(posterior))]
     if posterior.gate is not None:

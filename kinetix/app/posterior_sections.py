@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.inference import plots
-from kinetix.inference.checks import check_posterior
-from kinetix.inference.summary import summarise
+from kinetix.inference.posteriors import plots
+from kinetix.inference.posteriors.checks import check_posterior
+from kinetix.inference.posteriors.summary import summarise
 
 from . import figures
 from .report import Card, Html, Page, Section, Tone, heading, note, picture, prose, table
@@ -18,7 +18,7 @@ from .sections import FOOTER, model_section, reproduce_section
 
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
-    from kinetix.inference.predictive import PredictiveCheck
+    from kinetix.inference.posteriors.predictive import PredictiveCheck
 
 Array = NDArray[np.float64]
 

@@ -25,7 +25,7 @@ from kinetix.network import ReactionNetwork, require_known
 from .files import require_readable
 
 if TYPE_CHECKING:
-    from kinetix.inference.measurement import Measurement
+    from kinetix.inference.data.measurement import Measurement
 
 TABLES = ("prior", "box", "truth", "measurement", "derived")
 LARGEST = 1_000_000
@@ -72,7 +72,7 @@ class Told:
 
 def read_question(path: Path) -> Told:
     """The tables `[measurement]` and `[derived]` of a file, where it has them."""
-    from kinetix.inference.measurement import Measurement
+    from kinetix.inference.data.measurement import Measurement
 
     from .formulas import formula
 

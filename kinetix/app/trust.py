@@ -19,14 +19,14 @@ from .verbs import judge_of, require_probabilities
 
 if TYPE_CHECKING:
     from kinetix.inference.calibration import Calibration
-    from kinetix.inference.chains import Progress
-    from kinetix.inference.comparison import Comparison
-    from kinetix.inference.experiments import Sampler
-    from kinetix.inference.fisher import Fisher
-    from kinetix.inference.many import Many
-    from kinetix.inference.mode import Mode
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
+    from kinetix.inference.posteriors.fisher import Fisher
+    from kinetix.inference.samplers.chains import Progress
+    from kinetix.inference.samplers.mode import Mode
+    from kinetix.inference.studies.comparison import Comparison
+    from kinetix.inference.studies.experiments import Sampler
+    from kinetix.inference.studies.many import Many
 
 
 def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
@@ -61,8 +61,8 @@ def calibrate(  # noqa: PLR0913 - one argument a part of the experiment
     set around the call). Runs are kept in the folder `output`; with `resume` they go on to `runs` in all.
     """
     from kinetix.inference import calibration, sampling
-    from kinetix.inference.experiments import Design
     from kinetix.inference.priors import from_table
+    from kinetix.inference.studies.experiments import Design
 
     require_arguments(sampling.infer, settings, place="calibrate")
     if isinstance(sampler, str):
@@ -102,7 +102,7 @@ def fisher(
     reach, products of parameters that stay open, and the times that would add most. `species` are counted (all
     by default); `parameters` (all) at `values`, else at the model's own.
     """
-    from kinetix.inference.fisher import fisher as information
+    from kinetix.inference.posteriors.fisher import fisher as information
 
     asked = {"species": species, "cells": cells, "parameters": parameters, "values": values}
     return information(network, times, solver=solver_of(solver), **asked)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ def compare_models(
 
     `likelihood` weighs the cells: one solver for all models, or one by name.
     """
-    from kinetix.inference.comparison import compare_models as compared
+    from kinetix.inference.studies.comparison import compare_models as compared
 
     named = likelihood if isinstance(likelihood, Mapping) else dict.fromkeys(posteriors, likelihood)
     if missing := [name for name in posteriors if name not in named]:
@@ -149,7 +149,8 @@ def infer_many(  # noqa: PLR0913 - one argument a part of the question
     cores; None: as joblib's backend is set around the call). Rows are kept in the folder `output`; `resume`
     makes those that are missing.
     """
-    from kinetix.inference import many, sampling
+    from kinetix.inference import sampling
+    from kinetix.inference.studies import many
 
     require_arguments(sampling.infer, settings, place="infer_many")
     weigher = require_probabilities(solver_of(likelihood))
@@ -182,7 +183,7 @@ def find_mode(
     The arguments are those of `infer`; `likelihood` must know its gradient (fsp, or a net). `starts` searches
     climb from the best of many prior draws, and the answer says how many agree.
     """
-    from kinetix.inference.mode import find_mode as found
+    from kinetix.inference.samplers.mode import find_mode as found
 
     rng, weigher = np.random.default_rng(seed_of(seed)), require_probabilities(solver_of(likelihood))
     return found(network, data, prior=prior, likelihood=weigher, rng=rng, starts=starts)

@@ -24,7 +24,7 @@ from .formulas import read_formulas
 from .resumed import seed_for
 
 if TYPE_CHECKING:
-    from kinetix.inference.measurement import Measurement
+    from kinetix.inference.data.measurement import Measurement
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
     from kinetix.inference.time_courses import TimeCourses

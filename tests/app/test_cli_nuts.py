@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import kinetix as kx
-from kinetix.inference import hamiltonian
+from kinetix.inference.samplers import hamiltonian
 from tests.app.conftest import Run
 from tests.app.test_cli_infer import command, write
 

@@ -35,7 +35,7 @@ def command(folder: Path, *options: object) -> list[object]:
 def test_killed_and_resumed_without_a_seed_it_ends_with_the_same_posterior(run: Run, folder: Path) -> None:
     """The seed is that of the folder. Mutant seen to fail: a fresh seed, which is refused."""
     out = folder / "out"
-    code = "import sys; from kinetix.inference import chain_store; chain_store.EVERY = 0.1\n"
+    code = "import sys; from kinetix.inference.samplers import chain_store; chain_store.EVERY = 0.1\n"
     code += "from kinetix.app.cli import main; sys.exit(main(sys.argv[1:]))"
     words = [str(w) for w in command(folder, "--steps", "5000", "--output", out, "--seed", "4")]
     process = subprocess.Popen([sys.executable, "-c", code, *words])

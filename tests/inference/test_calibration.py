@@ -18,9 +18,9 @@ import kinetix as kx
 from kinetix.errors import CheckpointError, RunError, SettingError
 from kinetix.expressions import symbol
 from kinetix.inference.calibration import LOG_LIKELIHOOD, calibrate
-from kinetix.inference.coverage import coverage
-from kinetix.inference.experiments import Design, ranks_of
-from kinetix.inference.uniformity import uniformity
+from kinetix.inference.studies.coverage import coverage
+from kinetix.inference.studies.experiments import Design, ranks_of
+from kinetix.inference.studies.uniformity import uniformity
 from kinetix.journal import DamageWarning
 from tests.inference.gamma_poisson import CELLS, PRIOR, TIME, Closed, Poisson, Voting, network
 

@@ -8,8 +8,8 @@ import pytest
 import kinetix as kx
 from kinetix.errors import SettingError
 from kinetix.inference.posterior import Posterior
-from kinetix.inference.predictive import STATISTICS, PredictiveCheck
-from kinetix.inference.summary import HEAD
+from kinetix.inference.posteriors.predictive import STATISTICS, PredictiveCheck
+from kinetix.inference.posteriors.summary import HEAD
 from tests.exact import birth_death
 
 GOOD = {"rhat": 1.001, "rhat_nested": 1.002, "ess_bulk": 1000.0, "ess_tail": 900.0, "mcse": 0.01}

@@ -11,11 +11,12 @@ import kinetix as kx
 from kinetix.distribution import Tabulated
 from kinetix.errors import DataError, RunError, SettingError, TruncationError
 from kinetix.expressions import symbol
-from kinetix.inference import ensembles, sampling
+from kinetix.inference import sampling
 from kinetix.inference.diagnostics import Diagnostics
 from kinetix.inference.likelihood import Likelihood
 from kinetix.inference.log_posterior import LogPosterior
-from kinetix.inference.reweighting import GATE, weigh
+from kinetix.inference.samplers import ensembles
+from kinetix.inference.samplers.reweighting import GATE, weigh
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kinetix as kx
-from tests.inference.test_observables import export, means
+from tests.inference.readings.test_observables import export, means
 
 
 def test_a_total_of_two_species_fixes_the_rate_and_survives_storage(tmp_path):
