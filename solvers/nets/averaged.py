@@ -6,7 +6,7 @@ than a histogram of the draws (Rao-Blackwell).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from .autoregressive import Autoregressive
 
 Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 BLOCK = 4096
 
@@ -33,14 +34,11 @@ class Averaged:
     def of(cls, net: Autoregressive, context: Tensor, number: int, seed: int) -> Averaged:
         """`number` draws at the prompt `context` [C]."""
         generator = torch.Generator(context.device).manual_seed(seed)
-        parts, conditionals = [], []
         with torch.no_grad():
-            for first in range(0, number, BLOCK):
-                size = min(BLOCK, number - first)
-                parts.append(net.sample(context.expand(size, -1), generator=generator))
-                conditionals.append(net.log_conditionals(context[None], parts[-1][None]))
-        depth = range(len(net.caps))
-        return cls(net, torch.cat(parts), [torch.cat([c[i][0] for c in conditionals]).exp() for i in depth])
+            sizes = [min(BLOCK, number - first) for first in range(0, number, BLOCK)]
+            values = torch.cat([net.sample(context.expand(size, -1), generator=generator) for size in sizes])
+        blocks = conditionals_of(net, context[None], np.zeros(number, dtype=np.int64), values)
+        return cls(net, values, [torch.cat(parts) for parts in zip(*blocks, strict=True)])
 
     def marginal(self, position: int) -> Array:
         """The law of the species at a position of the net's order, from count 0."""
@@ -54,12 +52,19 @@ class Averaged:
         return np.asarray((table / len(self.values)).cpu().numpy(), dtype=np.float64)
 
 
-def averaged_marginals(net: Autoregressive, contexts: Tensor, which: NDArray[np.int64], values: Tensor) -> list[Array]:
+def averaged_marginals(net: Autoregressive, contexts: Tensor, which: Counts, values: Tensor) -> list[Array]:
     """The laws of the values at all positions, from draws `values` [n, D] at `contexts[which]`: D of [cap_i]."""
     sums = [np.zeros(cap) for cap in net.caps]
-    with torch.no_grad():
-        for some in torch.split(torch.arange(len(values)), BLOCK):
-            prompts = contexts[torch.from_numpy(which[some.numpy()]).to(contexts.device)]
-            for i, c in enumerate(net.log_conditionals(prompts, values[some])):
-                sums[i] += c.exp().double().sum(dim=0).cpu().numpy()
+    for block in conditionals_of(net, contexts, which, values):
+        for i, p in enumerate(block):
+            sums[i] += p.double().sum(dim=0).cpu().numpy()
     return [total / len(values) for total in sums]
+
+
+def conditionals_of(net: Autoregressive, contexts: Tensor, which: Counts, values: Tensor) -> Iterator[list[Tensor]]:
+    """The D conditionals [b, cap_i] after the prefixes of `values` [n, D] at `contexts[which]`, block by block."""
+    for some in torch.split(torch.arange(len(values)), BLOCK):
+        prompts = contexts[torch.from_numpy(which[some.numpy()]).to(contexts.device)]
+        with torch.no_grad():
+            block = [c.exp() for c in net.log_conditionals(prompts, values[some])]
+        yield block

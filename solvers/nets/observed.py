@@ -126,35 +126,40 @@ class Marginal:
 
         Averaged over draws of the net they are its marginal, with less noise than a histogram.
         """
-        last, size = self.length - 1, self.space.size
-        heads = values.clone()
-        heads[:, last:] = 0
-        distinct, back = np.unique(heads.cpu().numpy(), axis=0, return_inverse=True)
-        with torch.no_grad():
-            rows = torch.from_numpy(distinct[:, : self.length]).to(context.device)
-            p = net.log_conditionals(context, rows[None])[last][0].exp().double().cpu().numpy()
-        place = self._places(distinct)
-        result = np.zeros((len(distinct), size + 1))
-        np.add.at(result, (np.arange(len(distinct))[:, None], place), p)
-        return np.asarray(result[back.reshape(-1), :size])
+        heads, back = np.unique(self._heads(values), axis=0, return_inverse=True)
+        p, place = self._following(net, context.expand(len(heads), -1), heads)
+        result = np.zeros((len(heads), self.space.size + 1))
+        np.add.at(result, (np.arange(len(heads))[:, None], place), p)
+        return np.asarray(result[back.reshape(-1), :-1])
 
     def averaged(self, net: Autoregressive, contexts: Tensor, which: Counts, values: Tensor) -> NDArray[np.float64]:
-        """The mean over draws `values` [n, D] at `contexts[which]` of the laws after what comes before: [N]."""
+        """The mean over draws `values` [n, D] at `contexts[which]` of the laws `after` what comes before: [N]."""
         if self.length == 0:
             return np.ones(1)
-        heads = np.concatenate([which[:, None], values[:, : self.length - 1].cpu().numpy()], axis=1)
-        distinct, repeats = np.unique(heads, axis=0, return_counts=True)
-        prefixes = np.zeros((len(distinct), values.shape[1]), dtype=np.int64)
-        prefixes[:, : self.length - 1] = distinct[:, 1:]
+        keyed = np.column_stack([which, self._heads(values)])
+        distinct, repeats = np.unique(keyed, axis=0, return_counts=True)
         total, rows = np.zeros(self.space.size + 1), max(1, CELLS // sum(self.layout.caps[: self.length]))
         for block in (slice(k, k + rows) for k in range(0, len(distinct), rows)):
             prompts = contexts[torch.from_numpy(distinct[block, 0]).to(contexts.device)]
-            some = torch.from_numpy(prefixes[block, : self.length]).to(contexts.device)
-            with torch.no_grad():
-                p = net.log_conditionals(prompts, some)[-1].exp().double().cpu().numpy()
-            place = self._places(prefixes[block]).ravel()
-            total += np.bincount(place, (repeats[block, None] * p).ravel(), minlength=len(total))
+            p, place = self._following(net, prompts, distinct[block, 1:])
+            total += np.bincount(place.ravel(), (repeats[block, None] * p).ravel(), minlength=len(total))
         return np.asarray(total[:-1] / len(values))
+
+    def _heads(self, values: Tensor) -> Counts:
+        """The values that come before the last needed one, zeros behind: [n, D] -> [n, D]."""
+        heads: Counts = values.cpu().numpy().copy()
+        heads[:, self.length - 1 :] = 0
+        return heads
+
+    def _following(self, net: Autoregressive, prompts: Tensor, heads: Counts) -> tuple[NDArray[np.float64], Counts]:
+        """The law of the last needed value after each head under its prompt, and where in `space` each value leads.
+
+        [m, C], [m, D] -> [m, cap], [m, cap].
+        """
+        some = torch.from_numpy(heads[:, : self.length]).to(prompts.device)
+        with torch.no_grad():
+            p = net.log_conditionals(prompts, some)[-1].exp().double().cpu().numpy()
+        return np.asarray(p), self._places(heads)
 
     @cached_property
     def _weights(self) -> Counts:
