@@ -25,6 +25,7 @@ from kinetix.space import StateSpace
 from .data.measurement import Measurement
 from .likelihoods.contract import Bounded
 from .likelihoods.gradients import gradient
+from .likelihoods.window import require_in_window
 from .observations import Observations
 from .readings.measured import Measured
 from .readings.observables import Limits, Observables
@@ -244,6 +245,8 @@ class Likelihood:
         window = getattr(self.solver, "window", None)
         limits = Limits.of(window, observables.axes) if isinstance(window, StateSpace) else None
         if self.measurement is None:
+            if isinstance(window, StateSpace):
+                require_in_window(self.data, observables, window)
             exact = Exact(observables, self.data, limits)
             if not exact.by_law:
                 _ = exact.splits

@@ -30,7 +30,8 @@ class Observations:
     `species` (D names) are what was counted: species of the model, and sums of several, which `sums` has by
     name ("total" -> ("nuclear", "cytoplasmic")). `times` [T] are distinct and increasing (inf for the
     stationary law), and `rows[k]` holds the distinct rows of counts [U, D] at `times[k]` with how
-    many cells showed each [U]. `source` is the file; `notes` what was done to read it.
+    many cells showed each [U]. `source` is the file; `notes` what was done to read it; `places` [U] a time are
+    the rows where each first stands: of the file, as a spreadsheet numbers them, or of the arrays, from 0.
     """
 
     species: tuple[str, ...]
@@ -40,6 +41,7 @@ class Observations:
     notes: tuple[str, ...] = ()
     sums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[str, Observations] = field(default_factory=dict, repr=False)
+    places: tuple[Counts, ...] = field(default=(), repr=False)
 
     @classmethod
     def read_csv(
@@ -72,7 +74,8 @@ class Observations:
         labels = () if group is None else (group,)
         table = read_table(Path(path), time=time, columns=columns, header=header, labels=labels)
         words = None if group is None else table.labels[group]
-        return cls._of(table.names, table.times, table.counts, str(path), table.notes, table.sums, words)
+        places = np.arange(len(table.counts)) + 1 + int(header)
+        return cls._of(table.names, table.times, table.counts, places, str(path), table.notes, table.sums, words)
 
     @classmethod
     def from_counts(
@@ -99,7 +102,7 @@ class Observations:
         words = None if groups is None else tuple(str(word) for word in groups)
         if words is not None and len(words) != len(values):
             raise DataError(f"{len(words)} labels for {len(values)} cells", place="groups")
-        return cls._of(names, at, _whole(values), None, (), sums, words)
+        return cls._of(names, at, _whole(values), np.arange(len(values)), None, (), sums, words)
 
     @classmethod
     def _of(
@@ -107,6 +110,7 @@ class Observations:
         species: tuple[str, ...],
         times: Array,
         counts: Counts,
+        places: Counts,
         source: str | None,
         notes: tuple[str, ...],
         sums: Mapping[str, tuple[str, ...]],
@@ -115,15 +119,16 @@ class Observations:
         if len(counts) == 0:
             raise DataError("there are no cells", file=source)
         distinct, which = np.unique(times + 0.0, return_inverse=True)
-        rows = []
+        rows, firsts = [], []
         for k in range(len(distinct)):
-            states, repeats = np.unique(counts[which == k], axis=0, return_counts=True)
+            states, first, repeats = np.unique(counts[which == k], axis=0, return_index=True, return_counts=True)
             rows.append((states.astype(np.int64), repeats.astype(np.int64)))
+            firsts.append(places[which == k][first])
         groups = {}
         for word in sorted(set(words or ())):
             mine = np.array([w == word for w in words or ()])
-            groups[word] = cls._of(species, times[mine], counts[mine], source, (), sums)
-        return cls(species, distinct, tuple(rows), source, notes, dict(sums), groups)
+            groups[word] = cls._of(species, times[mine], counts[mine], places[mine], source, (), sums)
+        return cls(species, distinct, tuple(rows), source, notes, dict(sums), groups, tuple(firsts))
 
     @property
     def parts(self) -> tuple[tuple[str, ...], ...]:

@@ -17,6 +17,7 @@ from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.inference.data.measurement import Measurement
 from kinetix.inference.likelihood import Likelihood
 from kinetix.inference.likelihoods.gradients import require_rates
+from kinetix.inference.likelihoods.window import require_in_window
 from kinetix.inference.readings.observables import Observables
 from kinetix.inference.readings.reading import Drawn
 from kinetix.inference.time_courses import TimeCourses
@@ -60,6 +61,8 @@ class CourseLikelihood:
         object.__setattr__(self, "_first", first)
         if not self._filters:
             self._require_whole()
+            if isinstance(window := getattr(self.solver, "window", None), StateSpace):
+                require_in_window(self.data.snapshots, self._first.reading.observables, window)
             self._require_gaps()
             self._require_starts()
 

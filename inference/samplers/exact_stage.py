@@ -79,6 +79,10 @@ def exact_stage(  # noqa: PLR0913 - the parts of one question
     worth as many effective draws as `worth` says; `aim` is the number of effective exact draws asked for.
     """
     flat = target.constrained(u.reshape(-1, u.shape[2]))
+    if judge is not None and (refusal := foretold(judge, flat.mean(axis=0))):
+        name = type(judge.solver).__name__
+        why = f"{name} was not asked, as it would give up by what it is predicted to cost: {refusal}"
+        return Corrected({"exact": name, "refused": refusal, **not_checked(why)})
     asked = judge or target.likelihood
     why, estimate = not_exact(asked, flat.mean(axis=0))
     if why:
@@ -172,6 +176,21 @@ def _told(stage: Stage) -> dict[str, Any]:
         "memory": stage.memory,
         "sub_chain_steps": stage.steps,
     }
+
+
+def foretold(likelihood: CellLikelihood, theta: Array) -> str | None:
+    """Why a solver that predicts its cost would refuse the laws at one parameter vector [P], long before it does.
+
+    None where it predicts an answer, and where nothing is predicted (stationary laws, events).
+    """
+    predict = getattr(likelihood.solver, "estimate", None)
+    if predict is None:
+        return None
+    try:
+        refusal: str | None = predict(likelihood.at(theta)).refusal
+    except KinetixError:
+        return None  # the solver itself says what is wrong, when it is asked
+    return refusal
 
 
 def not_exact(likelihood: CellLikelihood, theta: Array) -> tuple[str | None, float | None]:
