@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,11 +27,29 @@ _SHARES = (0.01, 0.03, 0.1, 0.3)  # time scales tau of the features exp(-t / tau
 _EARLIEST = 1e-3  # log t is cut off at this share of the last time
 
 
+class Moments(Protocol):
+    """Features that a solver knows beside the prompt's own, two for each of `size` species."""
+
+    @property
+    def size(self) -> int:
+        """The number of species."""
+        ...
+
+    @property
+    def largest(self) -> Array:
+        """The largest mean of every species over the box: [S]."""
+        ...
+
+    def columns(self, varied: Sequence[Any], times: Any) -> list[Any]:
+        """2 * `size` torch tensors [...], species by species, from the V + W varied quantities."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class PromptEncoding:
     """Which entries of theta and of the initial counts vary, between what bounds, up to what time.
 
-    `parameters` [V] index theta, `species` [W] index the counts; `low`, `high` [V + W].
+    `parameters` [V] index theta, `species` [W] index the counts; `low`, `high` [V + W]. `moments` adds features.
     """
 
     parameters: tuple[int, ...]
@@ -39,6 +57,7 @@ class PromptEncoding:
     low: Array
     high: Array
     times: tuple[float, float]
+    moments: Moments | None = None
 
     @classmethod
     def of(
@@ -69,8 +88,9 @@ class PromptEncoding:
 
     @cached_property
     def groups(self) -> tuple[tuple[int, int], ...]:
-        """The tokens: columns from-to of every rate (2), every initial count (3) and the time."""
+        """The tokens: columns from-to of every rate (2), every initial count (3), the time and every moment (2)."""
         sizes = [2] * len(self.parameters) + [3] * len(self.species) + [2 + len(_SHARES)]
+        sizes += [2] * (self.moments.size if self.moments else 0)
         ends = np.cumsum(sizes)
         return tuple((int(e - n), int(e)) for e, n in zip(ends, sizes, strict=True))
 
@@ -78,6 +98,11 @@ class PromptEncoding:
     def stationary(self) -> bool:
         """Whether the one time is inf: the stationary law, where no feature tells a time from another."""
         return math.isinf(self.times[1])
+
+    @property
+    def largest(self) -> Array | None:
+        """The largest means over the box [S] where the prompt tells means."""
+        return None if self.moments is None else self.moments.largest
 
     @property
     def size(self) -> int:
@@ -107,6 +132,9 @@ class PromptEncoding:
         result.append(2 * share - 1)
         result.append(1 + 2 * library.log(share + _EARLIEST) / abs(math.log(_EARLIEST)))
         result.extend(2 * library.exp(-share / tau) - 1 for tau in _SHARES)
+        if self.moments is not None:
+            told = self.moments.columns(varied, times)
+            result.extend(told if library is not np else [column.numpy() for column in told])
         return result
 
     def inside(self, thetas: ArrayLike, starts: ArrayLike, times: ArrayLike) -> NDArray[np.bool_]:

@@ -55,7 +55,8 @@ class MET:
     `rate` the peak learning rate, `optimiser` "adamw", "orthogonal" (steps of `nets.descent` for hidden
     matrices) or "auto" (orthogonal where a step weighs enough to pay for them), `caps` species -> largest
     count of the window (default: found), `observed` the species that data will show: the net speaks of them
-    first, so that the others are summed out exactly at no cost, `held_out` contexts of the certificate,
+    first, so that the others are summed out exactly at no cost, `means` whether prompts of first-order networks tell
+    the exact means (`nets.first_order`), `held_out` contexts of the certificate,
     `device` "auto", "cpu", "cuda" ..., `threads` of torch.
     """
 
@@ -72,6 +73,7 @@ class MET:
     optimiser: Literal["auto", "adamw", "orthogonal"] = "auto"
     caps: Mapping[str, int] | None = None
     observed: tuple[str, ...] = ()
+    means: bool = True
     held_out: int = 100
     device: str = "auto"
     threads: int = 1
@@ -136,7 +138,7 @@ class MET:
         """
         clock = Budget(budget, budget_cpu, budget_steps)
         require(network, "met")
-        domain = Box.of(network, box, times)
+        domain = Box.of(network, box, times, means=self.means)
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
             seed = seed_of(folder if resume else None) if seed is None else int(seed)
@@ -171,7 +173,7 @@ class MET:
         if not layout.caps:
             raise UnsupportedFeature("no species varies freely in this model", place="met", mend="solve it with fsp")
         with seeded(roots[1]):
-            net = make_net(self.shape, layout, domain.encoding.groups).to(device_of(self.device))
+            net = make_net(self.shape, layout, domain.encoding).to(device_of(self.device))
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
         lessons = make(Course(model, domain, layout, roots[2], seconds, device=net.device), plan)
         identity = self._identity(domain, clock, seed)

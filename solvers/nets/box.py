@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from kinetix.network import ReactionNetwork, require_known
 from kinetix.prompt import PromptEncoding
 from kinetix.structure import dependent_species
 
+from .first_order import FirstOrderMeans, MeanFeatures
 from .symmetry import Scaling, scaling_parameters
 
 Array = NDArray[np.float64]
@@ -24,6 +25,9 @@ Counts = NDArray[np.int64]
 
 CORNERS = 64
 """Most corners of the box that are visited."""
+
+SCALES, TIMES = 256, 8
+"""Points of the box, and times at each, by which features of the means are scaled."""
 
 
 @runtime_checkable
@@ -53,8 +57,13 @@ class Box:
     followers: Mapping[int, Counts]
 
     @classmethod
-    def of(cls, network: ReactionNetwork, box: Mapping[str, Any], times: Sequence[float]) -> Box:
-        """The box of name -> (low, high) or prior; a prior of one point freezes its parameter there."""
+    def of(
+        cls, network: ReactionNetwork, box: Mapping[str, Any], times: Sequence[float], *, means: bool = False
+    ) -> Box:
+        """The box of name -> (low, high) or prior; a prior of one point freezes its parameter there.
+
+        With `means` the prompts tell the exact means (see `first_order`), where a network has them.
+        """
         known = (*network.theta_names, *network.species_names)
         require_known(box, known, "parameter or species")
         bounds: dict[str, tuple[float, float]] = {}
@@ -78,7 +87,17 @@ class Box:
         followers = _followers(frozen, [network.species_names.index(n) for n in bounds if n in network.species_names])
         result = cls(frozen, bounds, logarithmic, encoding, model.theta, model.initial, followers)
         result._refuse_negative_starts()
-        return result
+        return result._told_means() if means else result
+
+    def _told_means(self) -> Box:
+        """The same with the exact means in its prompts, where all laws are first order and no start follows others."""
+        means = FirstOrderMeans.of(compile_network(self.network))
+        if means is None or self.followers or self.encoding.stationary:
+            return self
+        thetas, starts = self.at(self.sobol(SCALES))
+        times = np.geomspace(self.encoding.times[1] / 200, self.encoding.times[1], TIMES)
+        told = MeanFeatures.of(means, self.encoding, thetas, starts, times)
+        return replace(self, encoding=replace(self.encoding, moments=told))
 
     @property
     def dimension(self) -> int:

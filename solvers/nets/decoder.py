@@ -17,8 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinetix.prompt import PromptEncoding
+
 from .autoregressive import Autoregressive
 from .layout import Layout
+from .mean_anchor import anchored
 from .spline_head import SplineHead
 
 CATEGORICAL = 512
@@ -35,9 +38,10 @@ class Shape:
     heads: int = 4
 
 
-def make_net(shape: Shape, layout: Layout, groups: Sequence[tuple[int, int]]) -> Autoregressive:
-    """The net of a shape for a layout and the prompt's tokens (`PromptEncoding.groups`)."""
-    return Film(shape, layout, groups) if shape.decoder == "film" else Attention(shape, layout, groups)
+def make_net(shape: Shape, layout: Layout, encoding: PromptEncoding) -> Autoregressive:
+    """The net of a shape for a layout and prompts, anchored to the means that these may tell."""
+    decoder = Film if shape.decoder == "film" else Attention
+    return anchored(decoder(shape, layout, encoding.groups), encoding.largest)
 
 
 class CountEmbedding(nn.Module):

@@ -56,12 +56,12 @@ def restored(
     settings = make_settings(**saved.settings)
     order = [*network.theta_names, *network.species_names, *saved.box]  # JSON has sorted the names
     box = {name: _Bounds(*saved.box[name], name in saved.logarithmic) for name in order if name in saved.box}
-    domain = Box.of(network, box, saved.times)
+    domain = Box.of(network, box, saved.times, means=settings.means)
     layout = settings.layout(saved_window(network, saved.lower, saved.shape), network)
     with torch.device("meta"):
-        sketch = make_net(settings.shape, layout, domain.encoding.groups)
+        sketch = make_net(settings.shape, layout, domain.encoding)
     weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})
     with seeded(0):
-        net = make_net(settings.shape, layout, domain.encoding.groups)
+        net = make_net(settings.shape, layout, domain.encoding)
     weights.pour(net)
     return TrainedMET(domain, net.to(nearest_device(settings.device)).eval(), settings, saved.seed, saved.certificate)

@@ -54,6 +54,11 @@ class NetSettings(Protocol):
         ...
 
     @property
+    def means(self) -> bool:
+        """Whether prompts tell exact means, where a network has them."""
+        ...
+
+    @property
     def device(self) -> str:
         """Where it runs."""
         ...

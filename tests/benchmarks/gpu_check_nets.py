@@ -113,7 +113,7 @@ def _met(kind, source, where, quick):
     bounds = bounds or {n: (v / 2, 2 * v) for n, v in zip(network.theta_names, model.theta.tolist(), strict=True)}
     box, layout = Box.of(network, bounds, (0.0, UNTIL)), Layout.of(StateSpace.box(upper))
     with seeded(1):
-        net = decoder.make_net(settings.shape, layout, box.encoding.groups).to(where)
+        net = decoder.make_net(settings.shape, layout, box.encoding).to(where)
     course = Course(model, box, layout, 2, device=where)
     plan = Plan(contexts=16, first=8, batch=8) if quick else Plan()
     few = {"VECTORS": 8, "TIMES": 3} if quick else {}

@@ -8,7 +8,7 @@ import kinetix as kx
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.inference.likelihood import Likelihood
 from kinetix.solvers.nets import net_law
-from kinetix.solvers.nets.decoder import Shape, make_net
+from kinetix.solvers.nets.decoder import Attention, Film, Shape
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.mixture import Mixture
 from kinetix.solvers.nets.net_law import NetLaw
@@ -18,6 +18,7 @@ from kinetix.space import StateSpace
 from tests.solvers.known_nets import colony
 
 GROUPS = ((0, 2), (2, 5))
+DECODERS = {"film": Film, "attention": Attention}
 
 
 def triangle():
@@ -27,7 +28,7 @@ def triangle():
 
 def law_of(seed=1, prompts=1):
     with seeded(seed):
-        net = make_net(Shape("film", 16, 2, 2), Layout.of(triangle()), GROUPS)
+        net = Film(Shape("film", 16, 2, 2), Layout.of(triangle()), GROUPS)
         for weight in net.parameters():
             weight.data += 0.3 * torch.randn_like(weight)
     contexts = torch.randn(prompts, 5, generator=torch.Generator().manual_seed(seed))
@@ -68,7 +69,7 @@ def test_the_first_positions_can_be_asked_alone(kind):
         net = (
             Recurrent(layout, context=5, width=8)
             if kind == "recurrent"
-            else make_net(Shape(kind, 16, 2, 2), layout, GROUPS)
+            else DECODERS[kind](Shape(kind, 16, 2, 2), layout, GROUPS)
         )
     values = torch.tensor([[[1, 2, 3], [0, 1, 0]]]).expand(2, -1, -1)
     whole = net.log_conditionals(context, values)

@@ -36,7 +36,7 @@ def lessons(top=30, decoder="film"):
     box, model = Box.of(network, BOX, (0, 4)), compile_network(network)
     layout = Layout.of(StateSpace.box([1, top]))
     with seeded(4):
-        net = make_net(Shape(decoder, 16, 1, 2), layout, box.encoding.groups)
+        net = make_net(Shape(decoder, 16, 1, 2), layout, box.encoding)
     return PathLessons(Course(model, box, layout, 11), Plan()), net, model
 
 
