@@ -66,7 +66,7 @@ class MeanAnchored(Autoregressive):
         if len(k) == 2:
             log_odds = torch.log(mean) - torch.log((1 - mean).clamp(min=TINY))
             return self.factors[position] * k * log_odds[:, None]
-        return self.factors[position] * (k * torch.log(mean)[:, None])
+        return self.factors[position] * (k * torch.log(mean)[:, None] - torch.lgamma(k + 1))
 
 
 def anchored(net: Autoregressive, largest: NDArray[np.float64] | None) -> Autoregressive:
