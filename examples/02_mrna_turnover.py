@@ -16,7 +16,7 @@ SECONDS, SEEN, FEWER = (8, 10_000, 1_000) if ask.quick else (180, 100_000, 10_00
 TIMES = [0.8, 10.0] if ask.quick else [0.4, 0.8, 1.2, 1.6, 2.0, 3.2, 4.8, 6.4, 8.0, 10.0]
 BOX, MET, FILE = {"k_syn": (10, 30)}, kx.MET(teacher="trajectories", held_out=0), "02_mrna_turnover"
 if ask.published:
-    BOX, MET, FILE = {}, kx.MET(teacher="van", rate=2e-3, held_out=0), "02_mrna_turnover_published"
+    BOX, MET, FILE = {}, kx.MET(teacher="van", rate=2e-3, means=False, held_out=0), "02_mrna_turnover_published"
 
 network = kx.load(MODELS / "mrna_turnover.ant")
 net = MET.train(network, times=(0, 10), box=BOX, budget_cpu=SECONDS, seed=ask.seed)

@@ -46,8 +46,8 @@ class Row:
 
 
 PATHS = {"teacher": "trajectories"}
-PUBLISHED = {"teacher": "van", "rate": 2e-3}
-"""The paper's own mode: policy gradient from trained VANs, whose training counts."""
+PUBLISHED = {"teacher": "van", "rate": 2e-3, "means": False}
+"""The paper's own mode: policy gradient from trained VANs, whose training counts; no exact means in the prompt."""
 ROWS = {
     "birth-death, starts, 60 s": Row("birth_death_fast_starts", 60, {"mean": 0.012}),
     "autoregulation, fsp, 30 s": Row("autoregulation", 30, {}),
