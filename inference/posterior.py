@@ -43,6 +43,7 @@ class Posterior:
     Where sub-chains corrected, `draws` are theirs, and `before` holds draws and densities of the chains.
     `gate["estimated"]` is there where the exact likelihood is that of stationary laws whose error is
     estimated, not proven.
+    `gate["ensemble"]` is there where nets of several seeds judged in its place (`samplers.agreement`).
     `converged` is the verdict on the chains, `complete` whether they ran as long as was asked.
     `predictive` is there once `predict` was asked. `meta`: seed, settings, digests of model, data and
     net, versions, CPU seconds.
@@ -155,7 +156,7 @@ class Posterior:
         return replace(self, weights=None, gate=gate)
 
     def check(self) -> Findings:
-        """What would mislead whoever believes the numbers: KX201 to KX209."""
+        """What would mislead whoever believes the numbers: KX201 to KX210."""
         return check_posterior(self)
 
     def predict(self, solver: Solver, *, rng: np.random.Generator, draws: int = 100) -> Posterior:

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from kinetix.compiler import CompiledModel, compile_network
 from kinetix.errors import RunError, UnsupportedFeature
 from kinetix.expressions import names_in
 from kinetix.jumps import MOST_ROUNDS, Jumps
-from kinetix.phases import phases_of
+from kinetix.phases import Phases, phases_of
 
 Array = NDArray[np.float64]
 Truth = NDArray[np.bool_]
@@ -30,15 +31,35 @@ def is_driven(model: CompiledModel) -> bool:
     return bool(model.network.events) or model.network.depends_on_time
 
 
+class _Cut(NamedTuple):
+    """A model cut into phases: the network with its switches, compiled, and compiled without its events."""
+
+    phases: Phases
+    model: CompiledModel
+    quiet: CompiledModel
+
+
+def _cut(model: CompiledModel) -> _Cut:
+    """The phases of a model, worked out once and kept with it: a likelihood asks thousands of times."""
+    kept = vars(model)
+    if "_cut" not in kept:
+        phases = phases_of(model.network)
+        whole = compile_network(phases.network)
+        quiet = compile_network(whole.network.with_parts(events=())) if whole.network.events else whole
+        kept["_cut"] = _Cut(phases, whole, quiet)
+    found: _Cut = kept["_cut"]
+    return found
+
+
 class Drive(ABC):
     """Counts `x` [N, S] and parameters `theta` [N, P] (without switches) on their way through `times` [T].
 
-    A subclass runs one phase (`phase`) and notes what it has at an output time (`keep`).
+    A subclass runs one phase (`phase`) and notes what it has at an output time (`keep`). `model` has the switches
+    as constants more, `quiet` no events either.
     """
 
     def __init__(self, model: CompiledModel, times: Array, x: Array, theta: Array) -> None:
-        self.phases = phases_of(model.network)
-        self.model = compile_network(self.phases.network)
+        self.phases, self.model, self.quiet = _cut(model)
         self.jumps = Jumps(self.model)
         self.times, self.x, self.theta = times, x, theta
         self.now = 0.0
@@ -80,11 +101,6 @@ class Drive(ABC):
         """Whether a trigger reads counts, so that a firing may set it off."""
         counted = set(self.model.network.species_names)
         return any(names_in(event.trigger) & counted for event in self.model.network.events)
-
-    @cached_property
-    def quiet(self) -> CompiledModel:
-        """The model without its events."""
-        return compile_network(self.model.network.with_parts(events=()))
 
     def _cross(self, held: Truth) -> None:
         """What happens at this time, the output there, and what happens just after it."""

@@ -107,7 +107,7 @@ class FSP:
         if many and projector.maker.space(projector.guess(problem.theta)).size > LARGE_BOX:
             return self._on_a_list(problem, projector.maker.start)
         try:
-            found = self._law(projector, problem.theta)
+            found = self._law(projector, problem.theta, _nothing(problem))
         except TruncationError:
             if not many:
                 raise
@@ -341,9 +341,13 @@ class FSP:
             return False
         return len(projector.maker.space(np.zeros(species, dtype=np.int64)).free) >= MANY_SPECIES
 
-    def _law(self, projector: Projector, theta: Array) -> Law:
-        """The law of one parameter vector on an adapted window."""
-        least = np.zeros(len(projector.maker.frame.least), dtype=np.int64)
+    def holding(self, problem: Problem, least: Counts) -> Law | None:
+        """The law on a window that holds the counts `least` [S]; None where it may be kept as a list of states."""
+        projector = self._engine(problem)
+        return None if self._has_many(projector) else self._law(projector, problem.theta, least)
+
+    def _law(self, projector: Projector, theta: Array, least: Counts) -> Law:
+        """The law of one parameter vector on an adapted window that holds the counts `least` [S]."""
         if is_compiled(self.device):
             return projector.adapted(theta[None, :], least, lambda law: law)[0]
         return self._batched(projector).laws(theta[None, :], least)[0]

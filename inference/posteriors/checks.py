@@ -3,7 +3,8 @@
 KX201 not converged · KX202 mass at the edge of a prior or box · KX203 two parameters fixed only
 together · KX204 cells that the posterior does not explain · KX205 not certified · KX206 prior that
 the data hardly narrowed · KX207 exact up to an error that is estimated, not proven · KX208 too few
-cells for so many parameters · KX209 steps of nuts that diverged.
+cells for so many parameters · KX209 steps of nuts that diverged · KX210
+no exact law, but nets that agree.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ def _verdicts(posterior: Posterior) -> Iterator[Finding]:
     if not posterior.certified:
         mend = "train longer or over a smaller box, or use an exact likelihood"
         yield Finding("KX205", "error", "likelihood", f"not certified: {certification(posterior)}", mend)
+    elif posterior.gate is not None and (nets := posterior.gate.get("ensemble")) is not None:
+        reason = f"no exact law answered; {nets['nets']} nets agree within {nets['spread']:.2g} in the log-likelihood "
+        reason += f"and {nets['largest_shift']:.2g} sd in the means"
+        yield Finding("KX210", "note", "likelihood", reason, "an error that all nets share is not seen: calibrate")
     elif posterior.gate is not None and (estimate := posterior.gate.get("estimated")) is not None:
         reason = f"the error of the stationary law is estimated as {float(estimate):.2g} at the posterior's mean"
         mend = "no bound of it is proven: read the cells with a late finite time where one is needed"

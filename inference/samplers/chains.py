@@ -16,6 +16,7 @@ from kinetix.inference.log_posterior import LogPosterior
 from . import ensembles
 from .chain_store import ChainStore
 from .ensembles import Step
+from .mode import Mode
 from .slopes import with_gradient
 
 Array = NDArray[np.float64]
@@ -172,6 +173,17 @@ def _path(target: Stoppable, walkers: int, rng: np.random.Generator, made: Seque
     if made:
         yield from ensembles.further_steps(target, made[-1])
     yield from ensembles.steps(target, ensembles.start(target, walkers, rng=rng), rng=rng)
+
+
+def from_mode(mode: Mode) -> Path:
+    """Paths that begin around a mode in place of prior draws: `path` of `walk`."""
+
+    def path(target: Stoppable, walkers: int, rng: np.random.Generator, made: Sequence[Step]) -> Iterator[Step]:
+        if made:
+            yield from ensembles.further_steps(target, made[-1])
+        yield from ensembles.steps(target, mode.walkers(walkers, rng=rng), rng=rng)
+
+    return path
 
 
 def _judgements(most: int) -> set[int]:

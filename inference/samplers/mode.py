@@ -1,13 +1,14 @@
 """The most probable parameters, and the normal law around them (Laplace): a first look in seconds, no posterior.
 
 The mode is that of the density on the unconstrained scale, where a normal law fits best (logarithms of rates);
-it does not sit at the edge of a prior. BFGS from the best of many prior draws, by exact gradients. Use `infer`
-for what is to be believed: a normal law knows no ridge that bends and no second mode.
+it does not sit at the edge of a prior. BFGS from the best of many prior draws, by exact gradients; by differences
+where laws switch at times or events act, of which no solver knows the derivatives. Use `infer` for what is to be
+believed: a normal law knows no ridge that bends and no second mode. Its chains may begin here (`start=`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +23,16 @@ from kinetix.inference.question import Question
 from kinetix.network import ReactionNetwork
 from kinetix.solver import Solver
 
-from .slopes import with_gradient
+from .slopes import by_differences, knows_derivatives, with_gradient
 
 Array = NDArray[np.float64]
+Slope = Callable[[LogPosterior, Array], tuple[Array, Array]]
+
+WIDE = 2.0
+"""How many times as wide as the normal law walkers are spread that begin at a mode."""
+
+TRIES = 100
+"""Draws a walker of that wider law, until one has a density."""
 
 CANDIDATES = 32
 """Prior draws of which the best ones are climbed from, for each start."""
@@ -32,8 +40,8 @@ CANDIDATES = 32
 NEAR = 0.05
 """Log-densities that differ by less belong to one mode."""
 
-CURVED = 1e-4
-"""Step of the differences of gradients that the curvature is taken from."""
+CURVED, COARSE = 1e-4, 3e-3
+"""Step of the differences of gradients that the curvature is taken from; where those are differences themselves."""
 
 WORST = 1e25
 """What the search is told where the posterior is 0."""
@@ -67,6 +75,19 @@ class Mode:
     def draws(self, n: int, *, rng: np.random.Generator) -> Array:
         """Draws of the normal law, in the parameters' own units: [n, P]."""
         return self.target.constrained(rng.multivariate_normal(self.u, self.covariance, size=n))
+
+    def walkers(self, n: int, *, rng: np.random.Generator) -> Array:
+        """Unconstrained starts for walkers, wider spread than the normal law: [n, P].
+
+        RunError where that law leads to impossible parameters again and again.
+        """
+        found = np.empty((0, len(self.u)))
+        for _ in range(TRIES):
+            drawn = rng.multivariate_normal(self.u, WIDE**2 * self.covariance, size=n - len(found))
+            found = np.concatenate([found, drawn[np.isfinite(self.target(drawn))]])
+            if len(found) == n:
+                return found
+        raise RunError("the normal law around the mode leads to impossible parameters", place="start", mend="leave it")
 
     def interval(self, inside: float = 0.9) -> Array:
         """The central interval of each parameter under the normal law: [P, 2]."""
@@ -118,18 +139,20 @@ def find_mode(
         reason = f"the data are impossible under all of {len(candidates)} draws of the prior"
         raise DataError(reason, place="likelihood", mend="check the model, the observed columns and the prior")
     best = [k for k in np.argsort(-level)[:starts] if np.isfinite(level[k])]
-    ends = [_climbed(target, candidates[k]) for k in best]
+    exact = knows_derivatives(target, candidates[best[0]])
+    slope, step = (with_gradient, CURVED) if exact else (by_differences, COARSE)
+    ends = [_climbed(target, slope, candidates[k]) for k in best]
     heights = np.array([height for _, height in ends])
     u, height = ends[int(heights.argmax())]
-    return Mode(target, u, height, _covariance(target, u), int((heights > height - NEAR).sum()), len(ends))
+    return Mode(target, u, height, _covariance(target, slope, u, step), int((heights > height - NEAR).sum()), len(ends))
 
 
-def _climbed(target: LogPosterior, u: Array) -> tuple[Array, float]:
+def _climbed(target: LogPosterior, slope_of: Slope, u: Array) -> tuple[Array, float]:
     """Where the search from u [P] ends, and how high."""
     from scipy.optimize import minimize
 
     def downhill(v: Array) -> tuple[float, Array]:
-        value, slope = with_gradient(target, v[None])
+        value, slope = slope_of(target, v[None])
         if not (np.isfinite(value[0]) and np.isfinite(slope[0]).all()):
             return WORST, np.zeros(len(v))
         return -float(value[0]), -slope[0]
@@ -138,11 +161,11 @@ def _climbed(target: LogPosterior, u: Array) -> tuple[Array, float]:
     return np.asarray(found.x, dtype=np.float64), -float(found.fun)
 
 
-def _covariance(target: LogPosterior, u: Array) -> Array:
+def _covariance(target: LogPosterior, slope_of: Slope, u: Array, step: float) -> Array:
     """The inverse curvature at u: [P, P]."""
-    steps = CURVED * np.eye(len(u))
-    _, slopes = with_gradient(target, np.concatenate([u + steps, u - steps]))
-    curvature = -(slopes[: len(u)] - slopes[len(u) :]) / (2 * CURVED)
+    steps = step * np.eye(len(u))
+    _, slopes = slope_of(target, np.concatenate([u + steps, u - steps]))
+    curvature = -(slopes[: len(u)] - slopes[len(u) :]) / (2 * step)
     curvature = (curvature + curvature.T) / 2
     if not np.isfinite(curvature).all():
         raise RunError("the posterior has no curvature at its mode", place="find_mode", mend="use infer")

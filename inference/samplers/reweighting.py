@@ -61,7 +61,7 @@ def open_gate(exact: LogLikelihood, draws: Array, fit: Array, *, name: str, rng:
     """Ask the exact likelihood at a few of the `draws` [N, P], whose log-likelihoods under the net are `fit` [N]."""
     order = rng.permutation(len(draws))
     first = _ratios(exact, draws, fit, order[:GATE])
-    k, share = _judged(first)
+    k, share = judged(first)
     record = {"exact": name, "certified": bool(k < PARETO and share >= EFFICIENCY), "corrected": False}
     told = {"draws": len(first), "pareto_k": k, "efficiency": share, "evaluations": len(first)}
     return Gate(order, first, record | told)
@@ -154,7 +154,7 @@ def _ratios(
     return ratios
 
 
-def _judged(ratios: Array) -> tuple[float, float]:
+def judged(ratios: Array) -> tuple[float, float]:
     """Pareto k and efficiency of log ratios; no weight at all is an efficiency of 0."""
     if not np.isfinite(ratios).any():
         return float("inf"), 0.0

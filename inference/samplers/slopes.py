@@ -5,12 +5,43 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kinetix.errors import UnsupportedFeature
 from kinetix.inference.log_posterior import LogPosterior
 
 Array = NDArray[np.float64]
 
 STEP = 1e-3
 """Step of the differences (of fourth order) of prior densities of one parameter: their error is its fourth power."""
+
+
+DIFFERENCE = 3e-4
+"""Step of the central differences of a whole log-posterior, where no solver knows its derivatives."""
+
+
+def knows_derivatives(target: LogPosterior, u: Array) -> bool:
+    """Whether `with_gradient` can be asked, tried at u [P]; False for models with events or laws that switch.
+
+    UnsupportedFeature for solvers that draw at random, and for initial counts: differences would say nothing.
+    """
+    network = target.likelihood.problem.model.network
+    try:
+        with_gradient(target, u[None])
+    except UnsupportedFeature:
+        if not (network.events or network.depends_on_time) or not np.isfinite(target(u[None])).all():
+            raise
+        return False
+    return True
+
+
+def by_differences(target: LogPosterior, u: Array) -> tuple[Array, Array]:
+    """As `with_gradient`, by central differences of the log-density: 2 P + 1 of them for each of u [B, P]."""
+    count, size = u.shape
+    steps = DIFFERENCE * np.concatenate([np.zeros((1, size)), np.eye(size), -np.eye(size)])
+    levels = target((u[:, None] + steps).reshape(-1, size)).reshape(count, -1)
+    with np.errstate(invalid="ignore"):
+        slope = (levels[:, 1 : size + 1] - levels[:, size + 1 :]) / (2 * DIFFERENCE)
+    slope[~np.isfinite(levels[:, 0])] = np.nan
+    return levels[:, 0], slope
 
 
 def with_gradient(target: LogPosterior, u: Array, least: float = -np.inf) -> tuple[Array, Array]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 QUESTION = {
     "network", "data", "prior", "likelihood", "exact", "measurement", "derived", "per_group", "rng", "progress",
-    "output", "resume", "return",
+    "output", "resume", "return", "start",
+    "members",
 }  # fmt: skip
 """Arguments of `sampling.infer` that the command has options of its own for."""
 
@@ -40,6 +41,12 @@ def infer(
     prior: Annotated[Path, typer.Option(help="TOML file: [prior] kon = {log_uniform = [0.01, 10]}.")],
     likelihood: Annotated[str, typer.Option(help="fsp, or the folder of a trained net.")] = "fsp",
     exact: Annotated[str, typer.Option(help="What a net is checked against: auto (fsp), a solver, or none.")] = "auto",
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NET", help="A net of another seed, to judge the first where no exact law answers (repeatable)."
+        ),
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,6 +122,7 @@ def infer(
             prior=beliefs,
             likelihood=weigher,
             exact=judge,
+            members=member or (),
             measurement=told.measurement,
             derived=told.derived,
             per_group=per_group or (),

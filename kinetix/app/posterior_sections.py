@@ -133,6 +133,9 @@ def verdict(posterior: Posterior) -> tuple[str, Tone]:
     if posterior.gate is not None and posterior.gate.get("estimated") is not None:
         error = f"{float(posterior.gate['estimated']):.1g}"
         return f"The chains converged, and the likelihood is exact up to an estimated error of {error}.", "good"
+    if posterior.gate is not None and "ensemble" in posterior.gate:
+        count = posterior.gate["ensemble"]["nets"]
+        return f"The chains converged; no exact law answered, and {count} nets agree at these rates.", "good"
     if posterior.gate is not None:
         return "The chains converged, and the net agrees with the exact likelihood at these rates.", "good"
     return "The chains converged, and the likelihood is exact.", "good"
@@ -195,6 +198,8 @@ def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | 
 
 
 def _gate(gate: Mapping[str, Any]) -> list[Html]:
+    if "ensemble" in gate:
+        return _ensemble(gate["ensemble"])
     rows = [
         (name.replace("_", " "), _word(value)) for name, value in gate.items() if not isinstance(value, list | dict)
     ]
@@ -204,6 +209,19 @@ def _gate(gate: Mapping[str, Any]) -> list[Html]:
         "would keep (50 % is asked); Pareto k below 0.7 means that no single draw dominates."
     )
     return [heading("The net at these rates"), prose(text), table(["exact check", "value"], rows)]
+
+
+def _ensemble(told: Mapping[str, Any]) -> list[Html]:
+    """What nets of several seeds say about one another, where no exact law answered."""
+    shifts = {f"shift of the mean of {name}, in sd": value for name, value in told.get("shift", {}).items()}
+    rows = [(name.replace("_", " "), _word(value)) for name, value in told.items() if not isinstance(value, Mapping)]
+    text = (
+        "No exact law could be asked. Nets that were trained apart weighed the cells at some of the draws. Spread is "
+        "how far their log-likelihoods differ, and each shift how far a mean would move from one net to another. An "
+        "error that all nets share is not seen."
+    )
+    body = [*rows, *((name, _word(value)) for name, value in shifts.items())]
+    return [heading("The nets at these rates"), prose(text), table(["of the nets", "value"], body)]
 
 
 def _shift(posterior: Posterior, exact: Posterior) -> list[Html]:

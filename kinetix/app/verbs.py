@@ -88,6 +88,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     prior: Mapping[str, Any],
     likelihood: Solver | str = "fsp",
     exact: Solver | str | None = "auto",
+    members: Sequence[Solver | str] = (),
     measurement: Measurement | None = None,
     derived: Mapping[str, Any] | None = None,
     per_group: Sequence[str] = (),
@@ -103,7 +104,8 @@ def infer(  # noqa: PLR0913 - the face of api.md
 
     `likelihood` is a solver that weighs counts, its name, or the folder of a trained net. `exact`
     (another solver) checks and corrects it: "auto" is FSP for a net, where FSP can answer, and nothing
-    for a solver that is exact itself; None leaves a net unchecked, and the posterior says so.
+    for a solver that is exact itself; None leaves a net unchecked, and the posterior says so. `members` are
+    nets of other seeds, or their folders: where no exact law answers, their agreement with the first judges it.
     `settings` go to the sampler (see `kinetix.inference.sampling.infer`): `output` is a folder that keeps the
     chains as they walk, and `resume` goes on with those in it, by its own seed where none is given.
     """
@@ -122,6 +124,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
         prior=prior,
         likelihood=weigher,
         exact=judge,
+        members=[require_probabilities(solver_of(net)) for net in members],
         measurement=measurement,
         derived=read_formulas(derived),
         per_group=per_group,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.distribution import Distribution
+from kinetix.distribution import Distribution, Tabulated
 from kinetix.errors import UnsupportedFeature
 from kinetix.expressions import TIME, names_in
 from kinetix.listed import Listed
@@ -54,24 +54,35 @@ def solve(fsp: FSP, problem: Problem) -> Solution:
 def log_prob_batch(
     fsp: FSP, problem: Problem, thetas: Array, counts: Sequence[Counts], axes: Sequence[int]
 ) -> list[Array]:
-    """Log-probabilities of observed counts under many parameter vectors: one [B, U_k] a time."""
+    """Log-probabilities of observed counts under many parameter vectors: one [B, U_k] a time.
+
+    The windows hold the observed counts, as they do without cuts; lists of states may not.
+    """
+    least = np.zeros(len(problem.model.network.species), dtype=np.int64)
+    for rows in counts:
+        least[list(axes)] = np.maximum(least[list(axes)], np.max(rows, axis=0, initial=0))
 
     def weighed(theta: Array, _: Flag) -> list[Array]:
-        found = solve(fsp, replace(problem, theta=theta))
-        return [law.marginal(axes).log_prob(rows) for law, rows in zip(found.laws, counts, strict=True)]
+        drive = _LawDrive(fsp, replace(problem, theta=theta), least)
+        drive.go()
+        return [law.marginal(axes).log_prob(rows) for law, rows in zip(drive.laws, counts, strict=True)]
 
-    found = run_all([partial(weighed, theta) for theta in thetas], fsp.threads)
+    found = run_all([partial(weighed, theta) for theta in thetas], fsp.threads, short=True)
     return [np.stack(column) for column in zip(*found, strict=True)]
 
 
 class _LawDrive(Drive):
-    """A law on its way: states `x` [M, S] with the probabilities `p` [M]; theta is the same in all of them."""
+    """A law on its way: states `x` [M, S] with the probabilities `p` [M]; theta is the same in all of them.
 
-    def __init__(self, fsp: FSP, problem: Problem) -> None:
+    Windows hold the counts `least` [S] at least.
+    """
+
+    def __init__(self, fsp: FSP, problem: Problem, least: Counts | None = None) -> None:
         start = Start.of(problem.initial)
         theta = np.broadcast_to(problem.theta, (len(start.counts), len(problem.theta)))
         super().__init__(problem.model, problem.times, start.counts.astype(np.float64), theta)
         self.fsp, self.p = fsp, start.p
+        self.least = np.zeros(self.x.shape[1], dtype=np.int64) if least is None else least
         self.leak = fsp.leak / (count_cuts(self) + 1)
         self.bound, self.products = 0.0, 0
         self.laws: list[Distribution] = []
@@ -96,12 +107,20 @@ class _LawDrive(Drive):
 
     def _project(self, theta: Array, relative: Array, inside: int) -> None:
         missing = self._missing
-        found = replace(self.fsp, leak=self.leak).solve(Problem(self.quiet, relative, theta, self._present))
-        errors, lost = found.meta["error_by_time"], found.meta["lost_by_time"]
-        for law, error in zip(found.laws[:inside], errors[:inside], strict=True):
-            self._note(law, error + self.bound)
-        self.bound += max(errors[-1] - lost[-1] - missing, 0.0)
-        self._carry(found.laws[-1], int(found.meta["states"]), int(found.meta["products"]))
+        fsp, problem = replace(self.fsp, leak=self.leak), Problem(self.quiet, relative, theta, self._present)
+        law = fsp.holding(problem, self.least)
+        if law is None:
+            found = fsp.solve(problem)
+            laws, states, products = list(found.laws), int(found.meta["states"]), int(found.meta["products"])
+            errors, lost = found.meta["error_by_time"], found.meta["lost_by_time"][-1]
+        else:
+            laws = [Tabulated(law.space, p) for p in law.laws]
+            states, products = law.space.size, sum(law.products.values())
+            errors, lost = (law.lost + law.bound + missing).tolist(), float(law.lost[-1])
+        for kept, error in zip(laws[:inside], errors[:inside], strict=True):
+            self._note(kept, error + self.bound)
+        self.bound += max(errors[-1] - lost - missing, 0.0)
+        self._carry(laws[-1], states, products)
 
     def _reach(self, theta: Array, relative: Array, inside: int) -> None:
         fsp, missing = self.fsp, self._missing

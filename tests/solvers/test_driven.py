@@ -258,3 +258,17 @@ def test_events_at_curved_functions_of_the_time_are_refused_by_name():
         with pytest.raises(kx.UnsupportedFeature, match=f"{solver} cannot run this model: E: an event sets X at"):
             kx.solve(network, [4.0], solver=solver, seed=1)
     assert network.check().errors.codes == ("KX113",)
+
+
+def test_windows_of_phases_hold_the_observed_counts():
+    """A cell far beyond what a window would hold by itself keeps its probability; no mass is lost twice.
+
+    Births at b, then at b / 2: Poisson of mean b (s + (t - s) / 2). Mutant seen to fail: windows that know no data.
+    """
+    network = kx.parse("model m; species X = 0; -> X; b*piecewise(1, time < s, 0.5); b = 2; s = 2; end")
+    problem = kx.Problem.of(network, [1.0, 3.0])
+    counts = [np.array([[0], [3]]), np.array([[5], [20], [26], [30]])]
+    found = kx.FSP(leak=1e-6).log_prob_batch(problem, np.array([problem.theta, [4.0, 2.0]]), counts, [0])
+    for rate, first, second in zip((2.0, 4.0), *found, strict=True):
+        assert np.allclose(first, poisson.logpmf(counts[0][:, 0], rate), atol=1e-5)
+        assert np.allclose(second, poisson.logpmf(counts[1][:, 0], 2.5 * rate), atol=1e-5)
