@@ -2,8 +2,9 @@
 
 500 cells are counted at t = 3 and 500 at t = 40. A net that learnt the four rates from exact trajectories weighs them;
 the exact stage then asks FSP, whose law of all four species fits, at some of the draws, and corrects by its answers.
+Each of these is worth one effective draw at most: for 400 effective draws, 560 are asked for.
 
-    python examples/11_toggle_switch_rates.py [--quick] [--seed 1] [--output out]       five minutes of CPU
+    python examples/11_toggle_switch_rates.py [--quick] [--seed 1] [--output out]       six minutes of CPU
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from plotting import MODELS, options, save, write_table
 import kinetix as kx
 
 ask = options(__doc__)
-SECONDS, HOW = (2, {"steps": 16, "exact": None}) if ask.quick else (180, {"exact_draws": 200})  # CPU s of training; ...
+SECONDS, HOW = (2, {"steps": 16, "exact": None}) if ask.quick else (180, {"exact_draws": 560})  # CPU s of training; ...
 TIMES, CELLS, SEEN = (3.0, 40.0), 100 if ask.quick else 500, ("Px", "Py")
 TRUTH = {"syn_x": 30.0, "syn_y": 25.0, "bind": 2e-4, "unbind": 0.15}
 syntheses = kx.prior.uniform(10, 45)
