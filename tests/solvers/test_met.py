@@ -19,7 +19,8 @@ from kinetix.solvers.nets.trained import OutsideBoxWarning
 from tests.exact import autoregulation, birth_death, network
 
 RNG = np.random.default_rng(0)
-SMALL = {"width": 32, "layers": 2, "contexts": 64, "held_out": 0}
+SMALL = {"width": 32, "layers": 2, "contexts": 64, "held_out": 0, "means": False}
+"""Birth and death have to be learnt: prompts that tell the means would leave nothing to do."""
 BIRTH = {"birth": (1.0, 4.0), "death": (0.5, 1.0)}
 GENE = {"su": (0.5, 2.0), "sb": (0.0, 0.1), "ru": (1.0, 4.0), "Gu": (0, 1)}
 
