@@ -126,6 +126,12 @@ def test_a_net_that_nothing_exact_was_asked_about_is_not_certified(run: Run, fol
     assert any(line.startswith("NOT CERTIFIED") and "no exact solver was asked" in line for line in out.split("\n"))
 
 
+def test_a_net_is_no_member_beside_itself(run: Run, folder: Path, net: Path) -> None:
+    """Mutant seen to fail: the option read and not handed on."""
+    same = ("--likelihood", net, "--exact", "none", "--member", net)
+    refused(run(*command(folder, *SHORT, *same)), "a net is given twice", "a seed of its own")
+
+
 def test_a_prior_beyond_the_training_box_is_refused(run: Run, folder: Path, net: Path) -> None:
     (folder / "prior.toml").write_text("[prior]\nb = {log_uniform = [1, 40]}\n")
     refused(

@@ -1,12 +1,13 @@
 """Nets that judge one another: spreads and shifts against normal laws tilted by hand, and planted bad members."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 import kinetix as kx
+from kinetix.app.posterior_sections import posterior_page, verdict
 from kinetix.errors import SettingError, TruncationError
 from kinetix.inference import sampling
 from kinetix.inference.posteriors.checks import check_posterior
@@ -99,6 +100,21 @@ def test_nets_take_the_place_of_an_exact_law_that_does_not_answer():
     assert "KX210" in check_posterior(found).codes
     assert "ensemble" not in inferred(1.002, 0.998, exact=Poisson()).gate
     assert not inferred().certified
+
+
+def test_the_verdict_of_the_nets_is_kept_and_told(tmp_path):
+    """In the file and in the report. Mutant seen to fail: the report's sentence about an exact law."""
+    found = inferred(1.002, 0.998)
+    found.save(tmp_path / "posterior.nc")
+    again = kx.open(tmp_path / "posterior.nc")
+    assert again.gate == found.gate
+    posterior_page(again, commands=["x"]).write(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "An error that all nets share is not seen" in page
+    assert "shift of the mean of k" in page
+    assert verdict(replace(found, converged=True))[0] == (
+        "The chains converged; no exact law answered, and 3 nets agree at these rates."
+    )
 
 
 @pytest.mark.parametrize("bad", [{"slips": (1.0, 1.1)}, {"slips": (1.0,), "blind": True}], ids=["biased", "blind"])
