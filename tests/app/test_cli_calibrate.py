@@ -29,7 +29,10 @@ def command(folder: Path, *options: object) -> list[object]:
 
 
 def test_the_whole_line_from_trajectories_to_ranks(run: Run, folder: Path) -> None:
-    """Cells by trajectories, posteriors by fsp: calibrated, kept, and the same when taken up again."""
+    """Cells by trajectories, posteriors by fsp: calibrated, kept, and the same when taken up again.
+
+    Mutants seen to fail: --seed not handed on; --resume neither.
+    """
     out = folder / "runs"
     code, text, _ = run(*command(folder, *FAST, *WALK, "--output", out))
     assert code == 0, text
@@ -45,6 +48,7 @@ def test_the_whole_line_from_trajectories_to_ranks(run: Run, folder: Path) -> No
 
 
 def test_a_sampler_that_lies_ends_with_3(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant seen to fail: 0 whatever was found."""
     from kinetix.inference.calibration import Calibration
 
     monkeypatch.setattr(Calibration, "faults", ("b: planted",))
