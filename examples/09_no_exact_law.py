@@ -1,8 +1,8 @@
 """Rates where no exact law fits: a cascade of fifteen species, of which five were counted in 1,000 cells at one time.
 
-FSP refuses the law of all fifteen; a net taught by exact trajectories weighs the cells, which are caught while the wave
-still travels (in the steady state they would fix ratios of rates alone). This network happens to have a known law, a
-product of Poissons, which kinetix is not told: on a fine grid it says how far the net's posterior is off.
+FSP refuses the law of all fifteen; a net that knows their means, taught by exact trajectories, weighs the cells, caught
+while the wave still travels (in the steady state they would fix ratios of rates alone). This network happens to have a
+known law, a product of Poissons, as the net may find out: on a fine grid it says how far the net's posterior is off.
 
     python examples/09_no_exact_law.py [--quick] [--seed 1] [--output out]       five minutes of CPU
 """
