@@ -81,8 +81,8 @@ def exact_stage(  # noqa: PLR0913 - the parts of one question
     flat = target.constrained(u.reshape(-1, u.shape[2]))
     if judge is not None and (refusal := foretold(judge, flat.mean(axis=0))):
         name = type(judge.solver).__name__
-        why = f"{name} was not asked, as it would give up by what it is predicted to cost: {refusal}"
-        return Corrected({"exact": name, "refused": refusal, **not_checked(why)})
+        reason = f"{name} was not asked, as it would give up by what it is predicted to cost: {refusal}"
+        return Corrected({"exact": name, "refused": refusal, **not_checked(reason)})
     asked = judge or target.likelihood
     why, estimate = not_exact(asked, flat.mean(axis=0))
     if why:
