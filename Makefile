@@ -1,6 +1,6 @@
 # make demo   the main job on a fresh machine: model file -> trained MET -> posterior -> one report
 # make test   the whole fast suite
-# make figures   every measured figure again, into tests/benchmarks/RESULTS.md (half an hour)
+# make figures   every measured figure again, into tests/benchmarks/RESULTS.md (several hours)
 # make gpu-check   laws and nets on the first GPU against the CPU, with the speeds of both, into out/gpu.json
 # make lint   ruff and, on the installed wheel, mypy --strict
 

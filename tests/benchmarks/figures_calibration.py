@@ -2,6 +2,7 @@
 
 Cells by exact trajectories, posteriors by `infer` with the sizes of SETTINGS, ranks of the truth among 99 draws. Of
 the turnover of mRNA, where no exact law fits, six rates are sought from five species that the net speaks of first.
+Most posteriors miss the 400 effective draws that `infer` asks for and say so; 99 ranked draws need fewer.
 Prints each verdict with its table. Run `python tests/benchmarks/figures_calibration.py` (hours on one core; runs are
 kept in the folder and taken up again); exits 1 where a model is not calibrated.
 """

@@ -1,6 +1,6 @@
 """Run the figure scripts and keep what they print in RESULTS.md, with the date and the machine.
 
-    python tests/benchmarks/results.py                      all of them (more than an hour)
+    python tests/benchmarks/results.py                      all of them (several hours)
     python tests/benchmarks/results.py exact met            only these; the other sections stay
 
 Exits 1 where a figure misses its limit.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-NAMES = ("exact", "importers", "inference", "met", "nets", "policy", "posterior", "pspf", "reach", "van")
+NAMES = ("calibration", "exact", "importers", "inference", "met", "nets", "policy", "posterior", "pspf", "reach", "van")
 HEAD = """# Figures, measured
 
 Every section is what its script printed, with the day and the machine. `make figures` runs them again.
