@@ -20,7 +20,7 @@ from kinetix.compiler import compile_network
 from kinetix.distribution import PointMass, Tabulated
 from kinetix.problem import Problem
 from kinetix.solvers.nets.certificate import Context, held_out, hellinger
-from kinetix.solvers.nets.decoder import Shape, make_net
+from kinetix.solvers.nets.decoder import Film, Shape
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.solvers.nets.trained_met import TrainedMET
@@ -127,7 +127,7 @@ def chained(net: TrainedMET, number: int) -> np.ndarray:
 
 def speeds() -> None:
     """What an untrained net of the default shape does in a second of one core; 8 species of 64 values."""
-    net = make_net(Shape(), Layout.of(StateSpace.box([63] * 8)), [(0, 2), (2, 4), (4, 10)]).eval()
+    net = Film(Shape(), Layout.of(StateSpace.box([63] * 8)), [(0, 2), (2, 4), (4, 10)]).eval()
     prompt, generator = torch.randn(1, 10), torch.Generator().manual_seed(0)
     law = NetLaw(net, prompt[0])
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.solvers.nets.decoder import Shape, make_net
+from kinetix.solvers.nets.decoder import Attention, Film, Shape
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.solvers.nets.spline_head import SplineHead
@@ -14,6 +14,7 @@ from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
 
 GROUPS = ((0, 2), (2, 5))
+DECODERS = {"film": Film, "attention": Attention}
 KINDS = ("film", "attention")
 
 
@@ -24,7 +25,7 @@ def triangle():
 
 def net_of(kind, window, seed=0):
     with seeded(seed):
-        return make_net(Shape(kind, 16, 2, 2), Layout.of(window), GROUPS)
+        return DECODERS[kind](Shape(kind, 16, 2, 2), Layout.of(window), GROUPS)
 
 
 def contexts(n, seed=1):

@@ -95,7 +95,8 @@ SWITCHED = {"b": kx.prior.log_uniform(1, 20), "s": kx.prior.log_uniform(1.2, 4.8
 def test_the_time_of_a_switch_is_found_by_differences():
     """b is the early mean, s the ratio of means, by flat priors of logarithms (at most one in the last digits asked).
 
-    Var log b = 1 / (n b), cov(log b, log s) = -that, var log s = that + 1 / (m b s). Mutant seen to fail: a step of 0.3.
+    Var log b = 1 / (n b), cov(log b, log s) = -that, var log s = that + 1 / (m b s).
+    Mutant seen to fail: a step of 0.3.
     """
     data, counts = pulsed()
     found = kx.find_mode(kx.parse(PULSE), data, prior=SWITCHED, seed=1, starts=2)
