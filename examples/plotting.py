@@ -50,6 +50,12 @@ def histogram(counts: np.ndarray) -> np.ndarray:
     return table
 
 
+def shares_from(counts: np.ndarray, edges: Sequence[int]) -> np.ndarray:
+    """The share of the counts [..., n] from each edge up to the next, the last without end: [K, ...]."""
+    bins = np.digitize(counts, edges) - 1
+    return np.array([(bins == k).mean(axis=-1) for k in range(len(edges))])
+
+
 def heatmap(axes: plt.Axes, table: np.ndarray, floor: float, top: float, size: int) -> mpl.image.AxesImage:
     """A joint law of two species, first one across, on a logarithmic colour scale; below `floor` it is white."""
     shown = np.full((size, size), np.nan)
