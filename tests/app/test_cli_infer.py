@@ -127,7 +127,7 @@ def test_a_net_that_nothing_exact_was_asked_about_is_not_certified(run: Run, fol
 
 
 def test_a_net_is_no_member_beside_itself(run: Run, folder: Path, net: Path) -> None:
-    """Mutant seen to fail: the option read and not handed on."""
+    """Mutant: the option read and not handed on."""
     same = ("--likelihood", net, "--exact", "none", "--member", net)
     refused(run(*command(folder, *SHORT, *same)), "a net is given twice", "a seed of its own")
 

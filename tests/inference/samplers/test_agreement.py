@@ -55,7 +55,7 @@ def inferred(*slips, first=1.0, exact=None, **members):
 def test_tilts_of_a_normal_law_move_its_mean_by_what_is_told():
     """exp(a z) moves a standard normal by a: sds of (0, a, -a) are a |z|, the two tilts are 2 a apart.
 
-    Mutants seen to fail: shifts from the first net alone; the sd over draws in place of that over nets; no centring.
+    Mutants: shifts from the first net alone; the sd over draws in place of that over nets; no centring.
     """
     rng, a = np.random.default_rng(1), 0.1
     z = rng.normal(size=(20_000, 2))
@@ -83,7 +83,7 @@ def test_only_what_moves_a_posterior_counts():
 
 
 def test_noise_that_moves_no_mean_is_seen_in_the_spread():
-    """Mutant seen to fail: the verdict by the shifts alone."""
+    """Mutant: the verdict by the shifts alone."""
     rng = np.random.default_rng(3)
     told = agreement(("p",), rng.normal(size=(4000, 1)), rng.normal(size=(3, 4000)))
     assert told["ensemble"]["largest_shift"] < SHIFT
@@ -92,7 +92,7 @@ def test_noise_that_moves_no_mean_is_seen_in_the_spread():
 
 
 def test_nets_take_the_place_of_an_exact_law_that_does_not_answer():
-    """By a note that says so. Mutants seen to fail: members asked though FSP answered; certified without a finding."""
+    """By a note that says so. Mutants: members asked though FSP answered; certified without a finding."""
     found = inferred(1.002, 0.998, exact=Refusing())
     assert found.certified
     assert found.gate["ensemble"]["nets"] == 3
@@ -103,7 +103,7 @@ def test_nets_take_the_place_of_an_exact_law_that_does_not_answer():
 
 
 def test_the_verdict_of_the_nets_is_kept_and_told(tmp_path):
-    """In the file and in the report. Mutant seen to fail: the report's sentence about an exact law."""
+    """In the file and in the report. Mutant: the report's sentence about an exact law."""
     found = inferred(1.002, 0.998)
     found.save(tmp_path / "posterior.nc")
     again = kx.open(tmp_path / "posterior.nc")
@@ -119,7 +119,7 @@ def test_the_verdict_of_the_nets_is_kept_and_told(tmp_path):
 
 @pytest.mark.parametrize("bad", [{"slips": (1.0, 1.1)}, {"slips": (1.0,), "blind": True}], ids=["biased", "blind"])
 def test_one_bad_member_is_flagged(bad):
-    """A mean 10 % off moves k by about 1 sd. Mutant seen to fail: the median over nets in place of the worst."""
+    """A mean 10 % off moves k by about 1 sd. Mutant: the median over nets in place of the worst."""
     found = inferred(*bad["slips"], blind=bad.get("blind", False))
     assert not found.certified
     assert "nets disagree" in found.gate["reason"]
