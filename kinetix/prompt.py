@@ -28,12 +28,7 @@ _EARLIEST = 1e-3  # log t is cut off at this share of the last time
 
 
 class Moments(Protocol):
-    """Features that a solver knows beside the prompt's own, two for each of `size` species."""
-
-    @property
-    def size(self) -> int:
-        """The number of species."""
-        ...
+    """Features that a solver knows beside the prompt's own, two for each of S species."""
 
     @property
     def largest(self) -> Array:
@@ -41,7 +36,7 @@ class Moments(Protocol):
         ...
 
     def columns(self, varied: Sequence[Any], times: Any) -> list[Any]:
-        """2 * `size` torch tensors [...], species by species, from the V + W varied quantities."""
+        """2 S torch tensors [...], species by species, from the V + W varied quantities."""
         ...
 
 
@@ -90,7 +85,7 @@ class PromptEncoding:
     def groups(self) -> tuple[tuple[int, int], ...]:
         """The tokens: columns from-to of every rate (2), every initial count (3), the time and every moment (2)."""
         sizes = [2] * len(self.parameters) + [3] * len(self.species) + [2 + len(_SHARES)]
-        sizes += [2] * (self.moments.size if self.moments else 0)
+        sizes += [2] * (0 if self.moments is None else len(self.moments.largest))
         ends = np.cumsum(sizes)
         return tuple((int(e - n), int(e)) for e, n in zip(ends, sizes, strict=True))
 
@@ -98,11 +93,6 @@ class PromptEncoding:
     def stationary(self) -> bool:
         """Whether the one time is inf: the stationary law, where no feature tells a time from another."""
         return math.isinf(self.times[1])
-
-    @property
-    def largest(self) -> Array | None:
-        """The largest means over the box [S] where the prompt tells means."""
-        return None if self.moments is None else self.moments.largest
 
     @property
     def size(self) -> int:

@@ -58,11 +58,18 @@ class Box:
 
     @classmethod
     def of(
-        cls, network: ReactionNetwork, box: Mapping[str, Any], times: Sequence[float], *, means: bool = False
+        cls,
+        network: ReactionNetwork,
+        box: Mapping[str, Any],
+        times: Sequence[float],
+        *,
+        means: bool = False,
+        largest: ArrayLike | None = None,
     ) -> Box:
         """The box of name -> (low, high) or prior; a prior of one point freezes its parameter there.
 
-        With `means` the prompts tell the exact means (see `first_order`), where a network has them.
+        With `means` the prompts tell the exact means (see `first_order`), where a network has them. A net that
+        was saved gives the `largest` [S] by which it has learnt to read them.
         """
         known = (*network.theta_names, *network.species_names)
         require_known(box, known, "parameter or species")
@@ -87,16 +94,24 @@ class Box:
         followers = _followers(frozen, [network.species_names.index(n) for n in bounds if n in network.species_names])
         result = cls(frozen, bounds, logarithmic, encoding, model.theta, model.initial, followers)
         result._refuse_negative_starts()
-        return result._told_means() if means else result
+        return result._told_means(largest) if means else result
 
-    def _told_means(self) -> Box:
-        """The same with the exact means in its prompts, where all laws are first order and no start follows others."""
-        means = FirstOrderMeans.of(compile_network(self.network))
+    def _told_means(self, largest: ArrayLike | None) -> Box:
+        """The same with the exact means in its prompts, where all laws are first order and no start follows others.
+
+        Means that grow beyond all numbers are not told.
+        """
+        means, last = FirstOrderMeans.of(compile_network(self.network)), self.encoding.times[1]
         if means is None or self.followers or self.encoding.stationary:
             return self
-        thetas, starts = self.at(self.sobol(SCALES))
-        times = np.geomspace(self.encoding.times[1] / 200, self.encoding.times[1], TIMES)
-        told = MeanFeatures.of(means, self.encoding, thetas, starts, times)
+        if largest is None:
+            largest = means.largest(*self.at(self.sobol(SCALES)), np.geomspace(last / 200, last, TIMES))
+        largest = np.asarray(largest, dtype=np.float64)
+        if largest.shape != self.start.shape:
+            raise SettingError(f"{largest.size} largest means for {self.start.size} species", place="box")
+        if not np.isfinite(largest).all():
+            return self
+        told = MeanFeatures(means, self.encoding.parameters, self.encoding.species, largest)
         return replace(self, encoding=replace(self.encoding, moments=told))
 
     @property

@@ -8,7 +8,7 @@ that the prompt scales and shifts (E. Perez et al., AAAI 2018, doi:10.1609/aaai.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -21,7 +21,7 @@ from kinetix.prompt import PromptEncoding
 
 from .autoregressive import Autoregressive
 from .layout import Layout
-from .mean_anchor import anchored
+from .mean_anchor import MeanAnchored
 from .spline_head import SplineHead
 
 CATEGORICAL = 512
@@ -40,8 +40,8 @@ class Shape:
 
 def make_net(shape: Shape, layout: Layout, encoding: PromptEncoding) -> Autoregressive:
     """The net of a shape for a layout and prompts, anchored to the means that these may tell."""
-    decoder = Film if shape.decoder == "film" else Attention
-    return anchored(decoder(shape, layout, encoding.groups), encoding.largest)
+    net = DECODERS[shape.decoder](shape, layout, encoding.groups)
+    return net if encoding.moments is None else MeanAnchored(net, encoding.moments.largest)
 
 
 class CountEmbedding(nn.Module):
@@ -236,3 +236,7 @@ class Attention(Autoregressive):
     @property
     def _decoder(self) -> list[_Block]:
         return [cast("_Block", block) for block in self.decoder]
+
+
+DECODERS: Mapping[str, type[Film] | type[Attention]] = {"film": Film, "attention": Attention}
+"""The decoders by their names in `Shape`."""

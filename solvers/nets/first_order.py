@@ -19,7 +19,6 @@ from torch import Tensor
 
 from kinetix.compiler import CompiledModel
 from kinetix.expressions import TIME, symbol
-from kinetix.prompt import PromptEncoding
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -51,6 +50,12 @@ class FirstOrderMeans:
         blocks = [slice(k, k + BLOCK) for k in range(0, max(len(thetas), 1), BLOCK)]
         return torch.cat([self._block(thetas[some], starts[some], times[some]) for some in blocks])
 
+    def largest(self, thetas: Array, starts: Counts, times: Array) -> Array:
+        """The largest means of problems [B, P], [B, S] at any of the times [T], `LEAST` at least: [S]."""
+        every = [np.repeat(v, len(times), axis=0).astype(np.float64) for v in (thetas, starts)]
+        found = self(*(torch.from_numpy(v) for v in (*every, np.tile(times, len(thetas)))))
+        return np.maximum(found.amax(dim=0).numpy(), LEAST)
+
     def _block(self, thetas: Tensor, starts: Tensor, times: Tensor) -> Tensor:
         species = starts.shape[1]
         probes = torch.cat([torch.zeros(1, species), torch.eye(species)]).to(thetas)
@@ -79,23 +84,7 @@ class MeanFeatures:
     means: FirstOrderMeans
     parameters: tuple[int, ...]
     species: tuple[int, ...]
-    largest: NDArray[np.float64]
-
-    @classmethod
-    def of(
-        cls, means: FirstOrderMeans, encoding: PromptEncoding, thetas: Array, starts: Counts, times: Array
-    ) -> MeanFeatures:
-        """Scaled by the largest means of problems [B, P], [B, S] at times [T]."""
-        every = [np.repeat(v, len(times), axis=0).astype(np.float64) for v in (thetas, starts)]
-        clock = np.tile(times, len(thetas))
-        found = means(*(torch.from_numpy(v) for v in (*every, clock)))
-        largest = np.maximum(found.amax(dim=0).numpy(), LEAST)
-        return cls(means, encoding.parameters, encoding.species, largest)
-
-    @property
-    def size(self) -> int:
-        """The species of the network."""
-        return len(self.largest)
+    largest: Array
 
     def columns(self, varied: Sequence[Any], times: Any) -> list[Tensor]:
         """Columns, species by species, from the V + W varied quantities and the times, each [...]."""

@@ -67,8 +67,3 @@ class MeanAnchored(Autoregressive):
             log_odds = torch.log(mean) - torch.log((1 - mean).clamp(min=TINY))
             return self.factors[position] * k * log_odds[:, None]
         return self.factors[position] * (k * torch.log(mean)[:, None] - torch.lgamma(k + 1))
-
-
-def anchored(net: Autoregressive, largest: NDArray[np.float64] | None) -> Autoregressive:
-    """The net with an anchor, where the prompts tell the means."""
-    return net if largest is None else MeanAnchored(net, largest)

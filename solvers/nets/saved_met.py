@@ -30,6 +30,7 @@ class _Saved(BaseModel):
     times: tuple[float, float]
     lower: list[int] = Field(max_length=4096)
     shape: list[int] = Field(max_length=4096)
+    largest: list[float] | None = Field(default=None, max_length=4096)
     certificate: dict[str, Any]
 
 
@@ -56,7 +57,7 @@ def restored(
     settings = make_settings(**saved.settings)
     order = [*network.theta_names, *network.species_names, *saved.box]  # JSON has sorted the names
     box = {name: _Bounds(*saved.box[name], name in saved.logarithmic) for name in order if name in saved.box}
-    domain = Box.of(network, box, saved.times, means=settings.means)
+    domain = Box.of(network, box, saved.times, means=settings.means, largest=saved.largest)
     layout = settings.layout(saved_window(network, saved.lower, saved.shape), network)
     with torch.device("meta"):
         sketch = make_net(settings.shape, layout, domain.encoding)

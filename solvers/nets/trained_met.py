@@ -223,7 +223,7 @@ class TrainedMET:
 
     def manifest(self) -> Mapping[str, Any]:
         """Everything but weights and network, as plain values."""
-        window = self.window
+        window, moments = self.window, self.domain.encoding.moments
         return {
             "settings": asdict(self.settings),
             "seed": self.seed,
@@ -232,6 +232,7 @@ class TrainedMET:
             "times": self.domain.told_times,
             "lower": list(window.lower),
             "shape": list(window.shape),
+            "largest": None if moments is None else moments.largest.tolist(),
             "certificate": dict(self.certificate),
         }
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.solvers.nets.decoder import Attention, Film, Shape
+from kinetix.solvers.nets.decoder import DECODERS, Shape
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.solvers.nets.spline_head import SplineHead
@@ -14,7 +14,6 @@ from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
 
 GROUPS = ((0, 2), (2, 5))
-DECODERS = {"film": Film, "attention": Attention}
 KINDS = ("film", "attention")
 
 

@@ -10,6 +10,7 @@ from scipy.stats import poisson
 import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.problem import Problem
+from kinetix.solvers.nets import box as box_module
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.decoder import Shape, make_net
 from kinetix.solvers.nets.first_order import FirstOrderMeans
@@ -152,12 +153,23 @@ def test_a_gene_that_is_on_or_off_starts_from_its_odds():
     assert first[1] == pytest.approx(mean[layout.species[0]], abs=1e-5)
 
 
-def test_a_trained_one_comes_back_and_has_slopes(tmp_path):
-    """Saved and opened it says the same; its slopes by the rates are those of finite differences."""
+def test_means_beyond_all_numbers_are_not_told():
+    """Mutant seen to fail: the features of an infinite mean."""
+    growth = exact.network({"X": 1}, {"k": 1.0}, [("double", {"X": 1}, {"X": 2}, "k")])
+    assert Box.of(growth, {"k": (0.1, 1)}, (0, 5), means=True).encoding.moments is not None
+    assert Box.of(growth, {"k": (0.1, 200)}, (0, 5), means=True).encoding.moments is None
+
+
+def test_a_trained_one_comes_back_and_has_slopes(tmp_path, monkeypatch):
+    """Saved and opened it says the same; its slopes by the rates are those of finite differences.
+
+    Mutants seen to fail: a net that is opened scales its means anew; settings without `means`.
+    """
     net = kx.MET(teacher="trajectories", width=16, layers=1, held_out=0).train(
         steps(2), times=(0, 4), box=INSIDE, budget_steps=60, seed=2
     )
     net.save(tmp_path / "net")
+    monkeypatch.setattr(box_module, "SCALES", 2)
     back = kx.open(tmp_path / "net")
     assert isinstance(back.net, MeanAnchored)
     problem, theta = Problem.of(steps(2), [2.0]), np.array([[1.5, 1.1]])

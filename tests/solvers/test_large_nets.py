@@ -8,7 +8,7 @@ import kinetix as kx
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.inference.likelihood import Likelihood
 from kinetix.solvers.nets import net_law
-from kinetix.solvers.nets.decoder import Attention, Film, Shape
+from kinetix.solvers.nets.decoder import DECODERS, Film, Shape
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.mixture import Mixture
 from kinetix.solvers.nets.net_law import NetLaw
@@ -18,7 +18,6 @@ from kinetix.space import StateSpace
 from tests.solvers.known_nets import colony
 
 GROUPS = ((0, 2), (2, 5))
-DECODERS = {"film": Film, "attention": Attention}
 
 
 def triangle():
