@@ -54,7 +54,7 @@ class FirstOrderMeans:
         """The largest means of problems [B, P], [B, S] at any of the times [T], `LEAST` at least: [S]."""
         every = [np.repeat(v, len(times), axis=0).astype(np.float64) for v in (thetas, starts)]
         found = self(*(torch.from_numpy(v) for v in (*every, np.tile(times, len(thetas)))))
-        return np.maximum(found.amax(dim=0).numpy(), LEAST)
+        return np.asarray(np.maximum(found.amax(dim=0).numpy(), LEAST))
 
     def _block(self, thetas: Tensor, starts: Tensor, times: Tensor) -> Tensor:
         species = starts.shape[1]

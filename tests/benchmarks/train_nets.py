@@ -46,9 +46,11 @@ class Row:
 
 
 PATHS = {"teacher": "trajectories"}
+UNTOLD = PATHS | {"means": False}
 PUBLISHED = {"teacher": "van", "rate": 2e-3, "means": False}
 """The paper's own mode: policy gradient from trained VANs, whose training counts; no exact means in the prompt."""
 ROWS = {
+    "birth-death, starts, without means, 60 s": Row("birth_death_fast_starts", 60, {}, {"means": False}),
     "birth-death, starts, 60 s": Row("birth_death_fast_starts", 60, {"mean": 0.012}),
     "autoregulation, fsp, 30 s": Row("autoregulation", 30, {}),
     "autoregulation, fsp, 60 s": Row("autoregulation", 60, {"mean": 0.007}),
@@ -63,7 +65,9 @@ ROWS = {
     "toggle, trajectories, 30 min": Row("toggle_switch", 1800, {}, PATHS),
     "telegraph, 2 min": Row("telegraph", 120, {"mean": 0.04}),
     "bursting, 2 min": Row("bursting", 120, {"mean": 0.04}),
+    "cascade15, without means, 15 min": Row("cascade15", 900, {}, UNTOLD, "poisson"),
     "cascade15, 15 min": Row("cascade15", 900, {"marginals": 0.012, "worst": 0.05}, PATHS, "poisson"),
+    "mrna_turnover, without means, 15 min": Row("mrna_turnover", 900, {}, UNTOLD, "linear"),
     "mrna_turnover, 15 min": Row("mrna_turnover", 900, {"marginals": 0.012, "worst": 0.05}, PATHS, "linear"),
     "feed_forward_loop, 15 min": Row("feed_forward_loop", 900, {"marginals": 0.03, "pairs": 0.03}, PATHS, "paths"),
     "mapk16, 15 min": Row("mapk16", 900, {"marginals": 0.03, "pairs": 0.03}, PATHS, "paths"),
