@@ -86,8 +86,8 @@ def infer(  # noqa: PLR0913 - the face of api.md
     for exact up to an estimated error of at most 1e-6, which `gate` and `check()` (KX207) state.
 
     Walkers begin at draws of the prior, carried to the posterior by growing powers of the likelihood; with `start`,
-    what `find_mode` found for the same priors, at draws of a law twice as wide as the normal one around it: many
-    times quicker where cells are many, but blind to other modes than that one.
+    what `find_mode` found for the same priors, at draws of a law twice as wide as the normal one around it: no search
+    from afar, but blind to other modes than that one.
 
     `sampler="nuts"` (the extra `nuts`) has `ensembles` chains of one walker each that follow the gradient, which fsp
     and nets know, after `hamiltonian.WARMUP` steps that adapt; `steps` and `max_steps` count the others. Initial counts

@@ -87,6 +87,8 @@ class MET:
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or not least <= value <= most:
                 raise SettingError(f"{name} is {value!r}", place="met", mend=f"use {least} to {most}")
+        if not isinstance(self.means, bool):
+            raise SettingError(f"means is {self.means!r}", place="met", mend="use True or False")
         if not isinstance(self.rate, int | float) or not 0 < self.rate < 1:
             raise SettingError(f"rate is {self.rate!r}", place="met", mend="use a number between 0 and 1")
         if self.decoder not in {"film", "attention"}:
