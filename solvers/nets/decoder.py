@@ -238,5 +238,5 @@ class Attention(Autoregressive):
         return [cast("_Block", block) for block in self.decoder]
 
 
-DECODERS: Mapping[str, type[Film] | type[Attention]] = {"film": Film, "attention": Attention}
+DECODERS: Mapping[str, type[Film | Attention]] = {"film": Film, "attention": Attention}
 """The decoders by their names in `Shape`."""

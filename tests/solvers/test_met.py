@@ -203,7 +203,8 @@ def test_other_models_and_other_frozen_values_are_refused(birth_net, gene_net):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"width": 2}, "width is 2"), ({"decoder": "gru"}, "film or attention"), ({"teacher": "ssa"}, "unknown teacher"),
-     ({"decoder": "attention", "width": 30}, "multiple of heads"), ({"means": "no"}, "means is .no."), ({"device": "abacus"}, "'abacus' is not there")],
+     ({"decoder": "attention", "width": 30}, "multiple of heads"), ({"means": "no"}, "means is .no."),
+     ({"device": "abacus"}, "'abacus' is not there")],
 )  # fmt: skip
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
