@@ -4,9 +4,7 @@ The activation is a pulse with fitted times of beginning and end. Cells are not 
 1,930 hold 49 to 109 copies): the model leaks and bursts now and then, and runs for an hour before the salt, so that no
 cell is left out. The predictive check finds what one pulse misses; a second level of it explains more.
 
-    python examples/stl1.py [--quick] [--seed 1] [--output out]       more than twenty minutes of CPU
-
-Not in the README's table yet: its chains were not walked to their end here.
+    python examples/10_stl1.py [--quick] [--seed 1] [--output out]       half an hour of CPU
 """
 
 from pathlib import Path
@@ -35,7 +33,7 @@ v = dict(zip(found.names, found.flat.T, strict=True))
 named = v | {"ksyn / koff": v["ksyn"] / v["koff"], "late * ksyn / koff": v["late"] * v["ksyn"] / v["koff"]}
 rows = [[n, *map(float, np.quantile(x, (0.05, 0.5, 0.95))), float(np.log(x).std())] for n, x in named.items()]
 write_table(ask.output / "10_stl1.md", ["quantity", "5 %", "50 %", "95 %", "sd of the logarithm"], rows)
-rows = [[n, len(m.names), float(m.target.likelihood(m.theta)[0])] for n, m in ((1, one), (2, two))]
+rows = [[n, len(m.names), f"{m.target.likelihood(m.theta)[0]:.1f}"] for n, m in ((1, one), (2, two))]
 write_table(ask.output / "10_levels.md", ["levels of the pulse", "parameters", "log-likelihood at the mode"], rows)
 check, clock = found.predictive, np.unique(minutes)
 parts = np.stack([check.observed, check.low, check.high, check.z])[:, :, 0]  # [4, T, K]
