@@ -16,7 +16,20 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-NAMES = ("calibration", "exact", "importers", "inference", "met", "nets", "policy", "posterior", "pspf", "reach", "van")
+NAMES = (
+    "calibration",
+    "coverage",
+    "exact",
+    "importers",
+    "inference",
+    "met",
+    "nets",
+    "policy",
+    "posterior",
+    "pspf",
+    "reach",
+    "van",
+)
 HEAD = """# Figures, measured
 
 Every section is what its script printed, with the day and the machine. `make figures` runs them again.

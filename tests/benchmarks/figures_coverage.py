@@ -1,0 +1,99 @@
+"""Coverage at one truth: how many of 20 fresh data sets have the true rates in their intervals.
+
+Cells of birth and death and of the telegraph gene (only the messenger is counted) by exact trajectories, posteriors
+by `infer` under the exact likelihood. For every rate, the central 50 % and 90 % intervals that hold the truth, beside
+the numbers between which 20 right ones lie with a probability of 99.9 %. Prints markdown. Run
+`python tests/benchmarks/figures_coverage.py` (some ten minutes on one core); exits 1 where chance does not explain a
+number.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import kinetix as kx
+from kinetix.inference.studies.coverage import coverage
+
+MODELS = Path(__file__).parents[2] / "examples" / "models"
+SETS, STEPS = 20, 999
+"""Data sets a model, and steps in which the share of draws below the truth is told."""
+
+SETTINGS = {"ensembles": 2, "walkers": 16}
+
+KINDS = {
+    "birth_death_fast": {
+        "truth": {"birth": 10.0, "death": 0.5},
+        "prior": {"birth": kx.prior.log_uniform(1, 100), "death": kx.prior.log_uniform(0.05, 5)},
+        "times": (1.0, 4.0),
+        "cells": 100,
+        "seen": "X",
+        "steps": 240,
+    },
+    "telegraph": {
+        "truth": {"kon": 1.0, "koff": 1.5, "ksyn": 20.0},
+        "prior": {
+            "kon": kx.prior.log_uniform(0.1, 10),
+            "koff": kx.prior.log_uniform(0.1, 10),
+            "ksyn": kx.prior.log_uniform(2, 200),
+        },
+        "times": (1.0, 4.0),
+        "cells": 200,
+        "seen": "M",
+        "steps": 720,
+    },
+}
+
+
+def data_of(network: kx.ReactionNetwork, kind: dict, seed: int) -> kx.Observations:
+    """New cells, each seen once: `cells` at every time."""
+    times, cells = kind["times"], kind["cells"]
+    paths = kx.solve(network, times, solver="ssa", paths=cells * len(times), seed=seed).trajectories
+    of = network.species_names.index(kind["seen"])
+    counts = [paths[k * cells : (k + 1) * cells, k, of] for k in range(len(times))]
+    return kx.Observations.from_counts(kind["seen"], np.repeat(times, cells), np.concatenate(counts))
+
+
+def ranks_of(name: str, kind: dict, sets: int) -> tuple[np.ndarray, int]:
+    """Of the truths among the posterior's draws, in STEPS: [sets, P]; and how many posteriors say not to trust them."""
+    network = kx.load(MODELS / f"{name}.xml").replace(parameters=kind["truth"])
+    truth, ranks, doubts = np.array(list(kind["truth"].values())), [], 0
+    for seed in range(sets):
+        data = data_of(network, kind, 1000 + seed)
+        found = kx.infer(network, data, prior=kind["prior"], seed=seed, steps=kind["steps"], **SETTINGS)
+        below = (found.flat < truth).mean(axis=0)
+        ranks.append(np.minimum((below * (STEPS + 1)).astype(np.int64), STEPS))
+        doubts += not found.trusted
+    return np.array(ranks), doubts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sets", type=int, default=SETS)
+    chosen = parser.parse_args()
+    missed = False
+    print("| model | rate | true | in the 50 % interval (chance) | in the 90 % interval (chance) |", flush=True)
+    print("|---|---|---|---|---|")
+    told = []
+    for name, kind in KINDS.items():
+        began = time.process_time()
+        ranks, doubts = ranks_of(name, kind, chosen.sets)
+        for i, (rate, value) in enumerate(kind["truth"].items()):
+            rows = {round(100 * row.nominal): row for row in coverage(ranks[:, i], STEPS)}
+            cells = [f"{r.held} of {r.runs} ({r.low} to {r.high})" for r in (rows[50], rows[90])]
+            print(f"| {name} | {rate} | {value:g} | {' | '.join(cells)} |", flush=True)
+            missed |= not (rows[50].passes and rows[90].passes)
+        told.append(
+            f"{name}: {(time.process_time() - began) / len(ranks):.1f} s of CPU a data set, {doubts} of "
+            f"{len(ranks)} posteriors missed R-hat 1.01 or 400 effective draws"
+        )
+    print(f"\n{'; '.join(told)}.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    sys.exit(main())
