@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import kinetix as kx
-from kinetix.app.posterior_sections import cells_section, facts, predictive_section, rates_section, trust_section
+from kinetix.app.assumptions import cells_section, unknowns_section
+from kinetix.app.posterior_sections import facts, predictive_section, rates_section
+from kinetix.app.posterior_trust import trust_section
 from kinetix.app.report import Card, Page, Section
 from kinetix.app.sections import FOOTER, Point, certificate_section, laws_section, model_section, reproduce_section
 
@@ -20,7 +22,7 @@ POINTS = ((0.94, 0.01, 8.40, 28.1), (0.69, 0.07, 7.2, 40.6), (0.44, 0.08, 0.94, 
 TELEGRAPH = {  # per lifetime of the messenger; cells in a steady state fix ksyn / koff only, so koff is set
     "kon": kx.prior.log_uniform(0.2, 5), "koff": kx.prior.fixed(10), "ksyn": kx.prior.log_uniform(30, 600),
 }  # fmt: skip
-PARTS = (cells_section, rates_section, trust_section, predictive_section)
+PARTS = (unknowns_section, cells_section, rates_section, trust_section, predictive_section)
 
 
 def say(text: str) -> None:
@@ -58,8 +60,8 @@ def main() -> None:
     sections = [
         model_section(network), certificate_section(net),
         laws_section(net, points, (0.2, 0.5, 1, 2, 4, 7, 10), kx.FSP(), seed=1),
-        cells_section(found), rates_section(found, truth=truth), trust_section(alone, exact=found),
-        predictive_section(found),
+        unknowns_section(found), cells_section(found), rates_section(found, truth=truth),
+        trust_section(alone, exact=found), predictive_section(found),
         *(Section(f"PspF: {s.title}", s.blocks) for s in (part(real) for part in PARTS)),
         reproduce_section(["make demo"], facts(found)),
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from kinetix.network import ReactionNetwork
 from kinetix.solver import Solver
 
 from .posteriors.checks import check_posterior
+from .posteriors.contraction import weighted_quantile
 from .posteriors.predictive import PredictiveCheck, predictive_check
 from .posteriors.summary import Summary, summarise
 
@@ -119,7 +120,7 @@ class Posterior:
         """Posterior quantiles: [P] for one `q`, [Q, P] for several."""
         at = np.atleast_1d(np.asarray(q, dtype=np.float64))
         w = self.flat_weights
-        columns = [_weighted_quantile(x, w, at) for x in self.flat.T]
+        columns = [weighted_quantile(x, w, at) for x in self.flat.T]
         return np.array(columns).T if np.ndim(q) else np.array([c[0] for c in columns])
 
     def resample(self, n: int, *, rng: np.random.Generator) -> Array:
@@ -212,11 +213,3 @@ def _normalised(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
     if w.shape != shape or not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
         raise SettingError(f"weights are {list(shape)} numbers from 0 up with a positive sum", place="weights")
     return w if abs(w.sum() - 1) < 1e-12 else np.asarray(w / w.sum())  # a stored posterior keeps every bit
-
-
-def _weighted_quantile(values: Array, weights: Array, q: Array) -> Array:
-    """The midpoint (Hazen) rule: draw i stands at the middle of its own step of the distribution function."""
-    held = weights > 0
-    order = np.argsort(values[held], kind="stable")
-    x, w = values[held][order], weights[held][order]
-    return np.interp(q, np.cumsum(w) - 0.5 * w, x)

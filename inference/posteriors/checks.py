@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kinetix.findings import Finding, Findings
 
-from .contraction import contraction
+from .contraction import contraction, weighted_quantile
 from .fisher import product_of
 from .summary import certification, convergence
 
@@ -70,10 +70,10 @@ def _verdicts(posterior: Posterior) -> Iterator[Finding]:
     elif posterior.gate is not None and (nets := posterior.gate.get("ensemble")) is not None:
         reason = f"no exact law answered; {nets['nets']} nets agree within {nets['spread']:.2g} in the log-likelihood "
         reason += f"and {nets['largest_shift']:.2g} sd in the means"
-        yield Finding("KX210", "note", "likelihood", reason, "an error that all nets share is not seen: calibrate")
+        yield Finding("KX210", "note", "likelihood", reason, "calibrate: an error that all nets share is not seen")
     elif posterior.gate is not None and (estimate := posterior.gate.get("estimated")) is not None:
         reason = f"the error of the stationary law is estimated as {float(estimate):.2g} at the posterior's mean"
-        mend = "no bound of it is proven: read the cells with a late finite time where one is needed"
+        mend = "where a proven bound is needed, read the cells with a late finite time"
         yield Finding("KX207", "note", "likelihood", reason, mend)
 
 
@@ -118,12 +118,22 @@ def _ridges(posterior: Posterior) -> Iterator[Finding]:
         if abs(r := float(correlation[i, j])) > RIDGE:
             first, second = posterior.names[i], posterior.names[j]
             known = f"{first} / {second}" if r > 0 else f"{first} * {second}"
-            reason = f"correlation {r:.3f} in the logarithm: the data fix about {known}, neither alone"
+            reason = f"correlation {r:.3f} in the logarithm: the data fix about {known}"
+            reason += f"{_known_as(posterior, i, j, -1 if r > 0 else 1)}, neither alone"
             why = "cells at one time in a steady state fix only ratios of rates" if single else "they act alike"
-            mend = f"{why}: fix one of them, or add {'times' if single else 'other species or times'}"
+            mend = f"fix one of them, or add {'times' if single else 'other species or times'}: {why}"
             yield Finding("KX203", "warning", f"{first}, {second}", reason, mend)
     if np.abs(correlation - np.eye(len(correlation))).max() <= RIDGE:
         yield from _ridge_of_many(posterior, correlation)
+
+
+def _known_as(posterior: Posterior, i: int, j: int, power: int) -> str:
+    """The median and the middle 90 % of the i-th parameter times a power of the j-th, where both are positive."""
+    first, second = posterior.flat[:, i], posterior.flat[:, j]
+    if not ((first > 0) & (second > 0)).all():
+        return ""
+    low, middle, high = weighted_quantile(first * second**power, posterior.flat_weights, np.array([0.05, 0.5, 0.95]))
+    return f" ({middle:.3g}; 90 % from {low:.3g} to {high:.3g})"
 
 
 def _ridge_of_many(posterior: Posterior, correlation: Array) -> Iterator[Finding]:

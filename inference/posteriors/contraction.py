@@ -1,4 +1,4 @@
-"""How much the data taught: the share of each prior's variance that they took away."""
+"""How much the data taught: the share of each prior's variance that they took away; quantiles of weighted draws."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def contraction(posterior: Posterior) -> Array:
             1 - _variance(x, w, prior) / _variance(prior.quantile(GRID), np.full(len(GRID), 1 / len(GRID)), prior)
         )
     return np.array(found)
+
+
+def weighted_quantile(values: Array, weights: Array, q: Array) -> Array:
+    """The midpoint (Hazen) rule: draw i stands at the middle of its own step of the distribution function."""
+    held = weights > 0
+    order = np.argsort(values[held], kind="stable")
+    x, w = values[held][order], weights[held][order]
+    return np.interp(q, np.cumsum(w) - 0.5 * w, x)
 
 
 def _variance(x: Array, w: Array, prior: Prior) -> float:

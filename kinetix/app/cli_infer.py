@@ -135,6 +135,7 @@ def infer(
     believed = judge if judge is not None and posterior.corrected else weigher
     if np.isfinite(cells.times).all() or getattr(believed, "stationary", False):
         posterior = predicted(posterior, believed, number_of_run)
+    posterior = posterior.with_meta(command=command_line(ctx))
     if output is not None:
         posterior.save(output)
     if report is not None:
@@ -186,7 +187,7 @@ def read_cells(path: Path, cell: str | None, *, time: str | float | None, **opti
 def inferred(posterior: Posterior, output: Path | None = None, report: Path | None = None) -> Outcome:
     """How an inference ends: 3 where its numbers are not to be trusted, with the reason above them."""
     from .describe import posterior_data, posterior_lines
-    from .posterior_sections import verdict
+    from .posterior_trust import verdict
 
     text = [verdict(posterior)[0], *posterior_lines(posterior)]
     text += [f"note: {note}" for note in posterior.meta.get("notes", ())]

@@ -1,4 +1,7 @@
-"""The sections about a posterior: the rates, whether to believe them, and whether they explain the cells."""
+"""The page about a posterior: what was found, what is left open, and whether it explains the cells.
+
+What was assumed stands in `assumptions`, whether to believe the rates in `posterior_trust`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from kinetix.inference.posteriors.checks import check_posterior
 from kinetix.inference.posteriors.summary import summarise
 
 from . import figures
-from .report import Card, Html, Page, Section, Tone, heading, note, picture, prose, table
+from .assumptions import cells_section, stand_ins, unknowns_section
+from .posterior_trust import OPEN, told, trust_section, verdict
+from .report import Card, Html, Page, Section, heading, note, picture, prose, table
 from .sections import FOOTER, model_section, reproduce_section
 
 if TYPE_CHECKING:
@@ -22,72 +27,32 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-ALLOWED = 0.2
-"""The shift of a posterior mean, in sd, that is small beside what the cells leave open."""
-
-STATISTICS = (
-    "parameter",
-    "R-hat",
-    "effective draws, centre",
-    "effective draws, tails",
-    "Monte Carlo error of the mean",
-)
-CHAINS = (
-    "R-hat compares chains that started far apart: 1 when they agree, and below 1.01 is asked. The effective sample "
-    "size says how many independent draws the chains are worth; 400 are asked."
+RATES = (
+    "Where the assumptions above hold, an unknown lies in its interval with a probability of 90 %. Told by the cells "
+    "is the share of the prior's variance that they took away: near 0 %, the interval is the prior's."
 )
 
-TRACES = (
-    "Left: the median and the middle 90 % of each chain as it ran. Right: how often its draws have each rank. "
-    "Chains that agree lie on one another, and their ranks are level."
-)
-
-DRAWN = ("KX204",)
-"""Findings that have a section of their own."""
+LEFT_OPEN = "What the cells leave open"
 
 SHOWN_TIMES = 4
 """Times of the data that a predictive figure shows."""
 
 
-def cells_section(posterior: Posterior) -> Section:
-    """What was measured."""
-    data = posterior.data
-    rows = [
-        (float(t), int(n), *(f"{mean:.4g} ± {sd:.3g}" for mean, sd in zip(*_moments(data.counts(k)), strict=True)))
-        for k, (t, n) in enumerate(zip(data.times, data.cells_at, strict=True))
-    ]
-    head = ["time", "cells", *(f"{s}: mean ± sd" for s in data.species)]
-    blocks = [prose(f"{data}. Each cell is seen once."), table(head, rows)]
-    blocks += [note(text) for text in data.notes]
-    return Section("The cells", tuple(blocks))
-
-
 def rates_section(
     posterior: Posterior, *, truth: Mapping[str, float] | None = None, exact: Posterior | None = None
 ) -> Section:
-    """The posterior in numbers and pairs; `exact` is drawn beside it, `truth` marked."""
+    """The posterior in numbers and pairs, and what it leaves open; `exact` is drawn beside it, `truth` marked."""
     known = dict(truth or {})
     rows: list[list[Any]] = []
     for r in summarise(posterior).rows:
-        row: list[Any] = [r.name, r.mean, r.sd, f"{r.q05:.4g} to {r.q95:.4g}", str(posterior.prior[r.name])]
+        learnt = f"{100 * max(r.contraction, 0.0):.0f} %"
+        row: list[Any] = [r.name, r.q50, f"{r.q05:.4g} to {r.q95:.4g}", r.mean, r.sd, learnt]
         rows.append([*row, known.get(r.name, "")] if known else row)
-    head = ["parameter", "mean", "sd", "90 % of the posterior", "prior", *(["true value"] if known else [])]
-    return Section("The rates", (table(head, rows), _pairs(posterior, known, exact)))
-
-
-def trust_section(posterior: Posterior, *, exact: Posterior | None = None) -> Section:
-    """Convergence of the chains, the gate of a net, the shift from the `exact` posterior where there is one."""
-    rows = [(r.name, r.rhat, f"{r.ess_bulk:.0f}", f"{r.ess_tail:.0f}", r.mcse) for r in summarise(posterior).rows]
-    blocks: list[Html] = [note(*verdict(posterior))]
-    found = [f for f in check_posterior(posterior) if f.code not in DRAWN]
-    blocks += [note(f"{f.element}: {f.reason}. What helps: {f.mend}.", "bad") for f in found]
-    blocks += [heading("Chains"), prose(CHAINS), table(STATISTICS, rows)]
-    blocks.append(picture(plots.trace(posterior), "The chains as they ran", TRACES))
-    if posterior.gate is not None and {"efficiency", "reason"} & set(posterior.gate):  # it was held against another
-        blocks += _gate(posterior.gate)
-    if exact is not None:
-        blocks += _shift(posterior, exact)
-    return Section("Can the rates be trusted?", tuple(blocks))
+    head = ["parameter", "median", "90 % lie from", "mean", "sd", "told by the cells"]
+    blocks = [prose(RATES), table([*head, *(["true value"] if known else [])], rows)]
+    if not posterior.trusted:
+        blocks.insert(0, note(*verdict(posterior)))
+    return Section("The rates", (*blocks, _pairs(posterior, known, exact), *_left_open(posterior)))
 
 
 def predictive_section(posterior: Posterior) -> Section:
@@ -117,34 +82,10 @@ def panels(posterior: Posterior, check: PredictiveCheck) -> list[figures.Cells]:
     ]
 
 
-def verdict(posterior: Posterior) -> tuple[str, Tone]:
-    """One sentence about the whole, and its tone."""
-    failings = []
-    if not posterior.complete:
-        failings.append("the chains were stopped before their end")
-    if not posterior.converged:
-        failings.append("the chains have not converged")
-    if not posterior.certified:
-        failings.append("the net is not certified at these rates")
-    if failings:
-        return f"Not to be trusted yet: {' and '.join(failings)}.", "bad"
-    if posterior.corrected:
-        return "The chains converged, and the draws were carried over to the exact likelihood.", "good"
-    if posterior.gate is not None and posterior.gate.get("estimated") is not None:
-        error = f"{float(posterior.gate['estimated']):.1g}"
-        return f"The chains converged, and the likelihood is exact up to an estimated error of {error}.", "good"
-    if posterior.gate is not None and "ensemble" in posterior.gate:
-        count = posterior.gate["ensemble"]["nets"]
-        return f"The chains converged; no exact law answered, and {count} nets agree at these rates.", "good"
-    if posterior.gate is not None:
-        return "The chains converged, and the net agrees with the exact likelihood at these rates.", "good"
-    return "The chains converged, and the likelihood is exact.", "good"
-
-
 def cards(posterior: Posterior) -> tuple[Card, ...]:
     """The figures at the head of a page about a posterior."""
     rows = summarise(posterior).rows
-    rhat, ess = max(r.rhat for r in rows), min(min(r.ess_bulk, r.ess_tail) for r in rows)
+    rhat, ess = float(np.max([r.rhat for r in rows])), float(np.min([[r.ess_bulk, r.ess_tail] for r in rows]))
     found = [
         Card(f"{posterior.data.cells:,}", f"cells, {', '.join(posterior.data.species)} counted"),
         Card(f"{rhat:.4f}", "largest R-hat; below 1.01 the chains agree", "good" if rhat < 1.01 else "bad"),
@@ -160,28 +101,45 @@ def cards(posterior: Posterior) -> tuple[Card, ...]:
 def posterior_page(posterior: Posterior, *, commands: Sequence[str], truth: Mapping[str, float] | None = None) -> Page:
     """The report of one inference."""
     network = posterior.network
+    asked = posterior.meta.get("command")
+    typed = [*([asked] if asked and asked not in commands else []), *commands]
     sections = (
+        model_section(network, title="What was assumed: the model", stand_ins=stand_ins(posterior)),
+        unknowns_section(posterior),
         cells_section(posterior),
         rates_section(posterior, truth=truth),
         trust_section(posterior),
         predictive_section(posterior),
-        model_section(network),
-        reproduce_section(commands, facts(posterior)),
+        reproduce_section(typed, facts(posterior), posterior.meta.get("versions")),
     )
     return Page(f"Rates of {network.name}", verdict(posterior)[0], cards(posterior), sections, FOOTER)
 
 
 def facts(posterior: Posterior) -> dict[str, Any]:
     """What a posterior hangs on, for the section that says how to repeat it."""
+    settings = {"sampler": posterior.meta.get("sampler"), **posterior.meta.get("settings", {})}
+    net = posterior.likelihood.get("digest")
     return {
         "seed": posterior.meta.get("seed", "unknown"),
         "likelihood": posterior.likelihood.get("solver", "unknown"),
+        **({"digest of the net": net} if net else {}),
+        "settings": ", ".join(f"{n} {v}" for n, v in settings.items() if v is not None and n != "asked") or "unknown",
+        "priors": "; ".join(f"{name} = {prior}" for name, prior in posterior.prior.items()),
         "fingerprint of the model": posterior.network.fingerprint,
         "digest of the cells": posterior.data.digest,
     }
 
 
 # inner -----------------------------------------------------------------------------------------
+
+
+def _left_open(posterior: Posterior) -> list[Html]:
+    """What the cells do not identify, and which combinations they do."""
+    found = [f for f in check_posterior(posterior) if f.code in OPEN]
+    if not found:
+        text = "Nothing was found: no unknowns are tied together, none keeps its prior, none lies at its prior's end."
+        return [heading(LEFT_OPEN), note(text)]
+    return [heading(LEFT_OPEN), *map(told, found)]
 
 
 def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | None) -> Html:
@@ -197,58 +155,11 @@ def _pairs(posterior: Posterior, truth: Mapping[str, float], exact: Posterior | 
     return picture(plots.pairs(posterior, truth=marked, beside=beside), "Posterior of the rates in pairs", text)
 
 
-def _gate(gate: Mapping[str, Any]) -> list[Html]:
-    if "ensemble" in gate:
-        return _ensemble(gate["ensemble"])
-    rows = [
-        (name.replace("_", " "), _word(value)) for name, value in gate.items() if not isinstance(value, list | dict)
-    ]
-    text = (
-        "A net is only nearly right, and its error grows with the number of cells: the exact likelihood was "
-        "computed at some of the draws. Efficiency is the share of them that the exact posterior "
-        "would keep (50 % is asked); Pareto k below 0.7 means that no single draw dominates."
-    )
-    return [heading("The net at these rates"), prose(text), table(["exact check", "value"], rows)]
-
-
-def _ensemble(told: Mapping[str, Any]) -> list[Html]:
-    """What nets of several seeds say about one another, where no exact law answered."""
-    shifts = {f"shift of the mean of {name}, in sd": value for name, value in told.get("shift", {}).items()}
-    rows = [(name.replace("_", " "), _word(value)) for name, value in told.items() if not isinstance(value, Mapping)]
-    text = (
-        "No exact law could be asked. Nets that were trained apart weighed the cells at some of the draws. Spread is "
-        "how far their log-likelihoods differ, and each shift how far a mean would move from one net to another. An "
-        "error that all nets share is not seen."
-    )
-    body = [*rows, *((name, _word(value)) for name, value in shifts.items())]
-    return [heading("The nets at these rates"), prose(text), table(["of the nets", "value"], body)]
-
-
-def _shift(posterior: Posterior, exact: Posterior) -> list[Html]:
-    rows = {name: (p.mean() - exact.mean()) / exact.sd() for name, p in stages(posterior).items()}
-    caption = "Differences of the posterior means from those of the exact likelihood, in posterior standard deviations."
-    body = [
-        (name, float(m), float(s), *(float(row[i]) for row in rows.values()))
-        for i, (name, m, s) in enumerate(zip(posterior.names, exact.mean(), exact.sd(), strict=True))
-    ]
-    head = ["parameter", "exact mean", "exact sd", *(f"{name}, in sd" for name in rows)]
-    return [
-        heading("Against the exact posterior"),
-        picture(figures.shifts(posterior.names, rows, ALLOWED), "Shifts of the posterior means", caption),
-        table(head, body),
-    ]
-
-
-def stages(posterior: Posterior) -> dict[str, Posterior]:
-    """The posterior as the net alone gives it and, where it was corrected, as corrected."""
-    alone = {"net alone": posterior.uncorrected()}
-    return alone if posterior.weights is None else {**alone, "corrected": posterior}
-
-
 def _misfits(check: PredictiveCheck) -> list[Html]:
     """Statistics of the cells that new data sets do not show."""
     found = check.misfits()
-    what = f"mean, variance, P(0), maximum and Fano factor at every time, against {check.replicates:,} new data sets"
+    what = "mean, variance, P(0) (the share of cells with none), maximum and Fano factor (variance over mean) at every "
+    what += f"time, against {check.replicates:,} new data sets"
     if not found:
         return [note(f"Every statistic is explained: {what}.", "good")]
     rows = [
@@ -257,13 +168,3 @@ def _misfits(check: PredictiveCheck) -> list[Html]:
     ]
     head = ["statistic", "of", "time", "observed", "90 % of new data sets", "distance in sd"]
     return [note(f"The model does not explain all of the cells ({what}).", "bad"), table(head, rows)]
-
-
-def _moments(counts: NDArray[np.int64]) -> tuple[Array, Array]:
-    return counts.mean(axis=0), counts.std(axis=0)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -25,11 +25,17 @@ FOOTER = "Made by kinetix. Everything on this page is in this file; nothing is l
 EXACT, TRAJECTORIES = "exact", f"{FLOOR_PATHS:,} trajectories"
 
 
-def model_section(network: ReactionNetwork, *, title: str = "The model") -> Section:
-    """Reactions with the propensities really used, values, and what the importer found."""
+def model_section(
+    network: ReactionNetwork, *, title: str = "The model", stand_ins: Mapping[str, str] | None = None
+) -> Section:
+    """Reactions with the propensities really used, values, and what the importer found.
+
+    `stand_ins` has words that stand in place of values that are not used: name -> words.
+    """
+    told = stand_ins or {}
     reactions = [(r.name, f"{_side(r.reactants)} → {_side(r.products)}", str(r.propensity)) for r in network.reactions]
-    values = [(p.name, float(p.value)) for p in (*network.parameters, *network.constants)]
-    starts = ", ".join(f"{s.name} = {s.initial:g}" for s in network.species)
+    values = [(p.name, told.get(p.name, float(p.value))) for p in (*network.parameters, *network.constants)]
+    starts = ", ".join(f"{s.name} = {told.get(s.name, f'{s.initial:g}')}" for s in network.species)
     blocks = [
         prose(
             f"{network.name}: {len(network.species)} species, {len(network.reactions)} reactions"
@@ -37,7 +43,7 @@ def model_section(network: ReactionNetwork, *, title: str = "The model") -> Sect
             + f". Counts at time 0: {starts}."
         ),
         table(["reaction", "what it does", "propensity (events per time)"], reactions),
-        table(["parameter", "value in the file"], values),
+        table(["parameter", "value"], values),
     ]
     if len(network.species) + len(network.reactions) <= 24:
         drawn = _graph(network)
@@ -126,10 +132,12 @@ def laws_section(net: Any, points: Sequence[Point], times: Sequence[float], exac
     return Section("The net against the exact law", blocks)
 
 
-def reproduce_section(commands: Sequence[str], facts: Mapping[str, Any]) -> Section:
-    """What to type to get this page again, with seed, digests and versions."""
+def reproduce_section(
+    commands: Sequence[str], facts: Mapping[str, Any], made_with: Mapping[str, str] | None = None
+) -> Section:
+    """What to type to get this page again, with seed, digests and versions (`made_with`; by default now's)."""
     rows = [(name, str(value)) for name, value in facts.items()]
-    rows += [(f"version of {name}", number) for name, number in versions().items()]
+    rows += [(f"version of {name}", number) for name, number in (made_with or versions()).items()]
     blocks = [
         prose("The same commands with the same seed and versions give the same numbers."),
         *([code("\n".join(commands))] if commands else []),

@@ -11,15 +11,8 @@ from scipy.stats import poisson
 
 import kinetix as kx
 from kinetix.app import figures
-from kinetix.app.posterior_sections import (
-    cards,
-    panels,
-    posterior_page,
-    predictive_section,
-    rates_section,
-    trust_section,
-    verdict,
-)
+from kinetix.app.posterior_sections import cards, panels, posterior_page, predictive_section, rates_section
+from kinetix.app.posterior_trust import checks, trust_section, verdict
 from kinetix.inference import priors
 from kinetix.inference.observations import Observations
 from kinetix.inference.posterior import Posterior
@@ -111,6 +104,36 @@ def test_cards_are_bad_where_the_chains_are(posterior: Posterior) -> None:
     assert cards(bad)[1].value == "1.2000"
 
 
+def test_every_check_has_its_verdict(posterior: Posterior) -> None:
+    """Mutants: numbers that are not there taken for good ones; a misfit that passes; verdicts of another check."""
+
+    def verdicts(found: Posterior) -> list[str]:
+        return [row[-1] for row in checks(found)]
+
+    assert verdicts(posterior) == ["passed"] * 4 + ["not checked"]
+    unknown = {**GOOD, "rhat": np.nan, "rhat_nested": np.nan, "ess_tail": np.nan}
+    assert verdicts(replace(posterior, diagnostics={"b": GOOD, "d": unknown}))[1:3] == ["FAILED", "FAILED"]
+    assert [c.tone for c in cards(replace(posterior, diagnostics={"b": GOOD, "d": unknown}))[1:]] == ["bad", "bad"]
+    assert verdicts(replace(posterior, complete=False))[0] == "FAILED"
+    poor = {"certified": False, "efficiency": 0.1, "pareto_k": 1.2}
+    assert verdicts(replace(posterior, gate=poor))[3] == "FAILED"
+    assert verdicts(replace(posterior, gate={**poor, "corrected": True}))[3] == "passed"
+    other = replace(posterior, draws=posterior.draws + 3.0)  # rates far from those of the cells
+    checked = other.predict(kx.FSP(), rng=np.random.default_rng(1))
+    assert verdicts(checked)[4] == "FAILED, see below"
+
+
+def test_what_the_cells_leave_open_stands_with_the_rates(posterior: Posterior) -> None:
+    """Two rates that only come as a ratio. Mutants: told elsewhere only; nothing said where there is none."""
+    assert "Nothing was found" in " ".join(rates_section(posterior).blocks)
+    both = np.exp(np.random.default_rng(2).normal(size=(4, 200)))
+    tied = replace(posterior, draws=np.stack([8 * both, both], axis=-1))
+    text = " ".join(rates_section(tied).blocks)
+    assert "the data fix about b / d (8; 90 % from 8 to 8), neither alone" in text
+    assert "Nothing was found" not in text
+    assert "b / d" not in " ".join(trust_section(tied).blocks)
+
+
 def test_true_values_and_the_exact_posterior_stand_beside(posterior: Posterior) -> None:
     text = " ".join(rates_section(posterior, truth={"b": 8.5}, exact=posterior).blocks)
     assert "true value" in text
@@ -128,4 +151,7 @@ def test_a_page_is_complete_in_itself(posterior: Posterior, tmp_path: Path) -> N
     text = (tmp_path / "p.html").read_text()
     for words in ("The cells", "The rates", "Can the rates be trusted?", "Do the rates explain the cells?", "seed"):
         assert words in text
+    order = ("What was assumed", "priors</h2>", "The cells</h2>", "The rates</h2>", "leave open", "trusted?</h2>")
+    places = [text.index(words) for words in (*order, "explain the cells?", "reproduce")]
+    assert places == sorted(places)
     assert text.count("<img") == 4

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 import kinetix as kx
-from kinetix.app.posterior_sections import posterior_page, verdict
+from kinetix.app.posterior_sections import posterior_page
+from kinetix.app.posterior_trust import verdict
 from kinetix.errors import SettingError, TruncationError
 from kinetix.inference import sampling
 from kinetix.inference.posteriors.checks import check_posterior
