@@ -185,6 +185,11 @@ class _Axis:
         first, second = np.log(self.edges[:2]) if self.log else self.edges[:2]
         return np.asarray(((np.log(draws) if self.log else draws) - first) / (second - first))
 
+    def possible(self) -> NDArray[np.bool_]:
+        """Whether the prior reaches into a bin: smoothing may not carry draws beyond its ends. [BINS]."""
+        low, high = self.prior.bounds()
+        return np.asarray((self.edges[1:] >= low) & (self.edges[:-1] <= high))
+
     def believed(self) -> Array:
         """The prior's probability in each bin: [BINS]."""
         return np.array([self.prior.mass(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)])
@@ -222,8 +227,8 @@ def _marginal(axes: Axes, axis: _Axis, layers: Sequence[_Layer], i: int) -> None
 
     for layer in layers:
         bins = axis.bins(layer.draws[:, i])
-        mass, _ = np.histogram(bins, np.arange(BINS + 1), weights=layer.weights)
-        mass = gaussian_filter1d(mass, layer.smoothing(bins, 1), mode="constant")
+        raw, _ = np.histogram(bins, np.arange(BINS + 1), weights=layer.weights)
+        mass = gaussian_filter1d(raw, layer.smoothing(bins, 1), mode="constant") * (axis.possible() | (raw > 0))
         if layer.filled:
             axes.fill_between(axis.middle, mass, color=layer.colour, alpha=0.25, lw=0)
         axes.plot(axis.middle, mass, color=layer.colour, lw=1.5, ls="-" if layer.filled else "--", label=layer.label)
@@ -237,8 +242,9 @@ def _regions(axes: Axes, x: _Axis, y: _Axis, layers: Sequence[_Layer], which: tu
 
     for layer in layers:
         bins = [axis.bins(layer.draws[:, k]) for axis, k in zip((x, y), which, strict=True)]
-        mass, _, _ = np.histogram2d(bins[0], bins[1], np.arange(BINS + 1), weights=layer.weights)
-        mass = gaussian_filter(mass, [layer.smoothing(b, 2) for b in bins], mode="constant")
+        raw, _, _ = np.histogram2d(bins[0], bins[1], np.arange(BINS + 1), weights=layer.weights)
+        mass = gaussian_filter(raw, [layer.smoothing(b, 2) for b in bins], mode="constant")
+        mass *= np.outer(x.possible(), y.possible()) | (raw > 0)
         falling = np.sort(mass.ravel())[::-1]
         held = np.cumsum(falling) / falling.sum()
         levels = sorted({float(falling[int(np.searchsorted(held, share))]) for share in REGIONS})

@@ -16,7 +16,7 @@ from kinetix.inference.posteriors.checks import check_posterior
 from kinetix.inference.posteriors.summary import summarise
 
 from . import figures
-from .assumptions import cells_section, stand_ins, unknowns_section
+from .assumptions import cells_section, clock, stand_ins, unknowns_section
 from .posterior_trust import OPEN, told, trust_section, verdict
 from .report import Card, Html, Page, Section, heading, note, picture, prose, table
 from .sections import FOOTER, model_section, reproduce_section
@@ -76,7 +76,7 @@ def panels(posterior: Posterior, check: PredictiveCheck) -> list[figures.Cells]:
     shown = later[np.unique(np.linspace(0, len(later) - 1, min(SHOWN_TIMES, len(later))).astype(int))]
     new = np.split(check.replicated, np.cumsum(data.cells_at)[:-1], axis=1)
     return [
-        figures.Cells(f"t = {data.times[k]:g}", name, data.counts(k)[:, d], new[k][:, :, d])
+        figures.Cells(_when(data.times[k]), name, data.counts(k)[:, d], new[k][:, :, d])
         for d, name in enumerate(data.species[: 2 if len(shown) > 1 else 4])
         for k in shown
     ]
@@ -133,9 +133,13 @@ def facts(posterior: Posterior) -> dict[str, Any]:
 # inner -----------------------------------------------------------------------------------------
 
 
+def _when(time: float) -> str:
+    return clock(time) if np.isinf(time) else f"t = {clock(time)}"
+
+
 def _left_open(posterior: Posterior) -> list[Html]:
     """What the cells do not identify, and which combinations they do."""
-    found = [f for f in check_posterior(posterior) if f.code in OPEN]
+    found = sorted((f for f in check_posterior(posterior) if f.code in OPEN), key=lambda f: OPEN.index(f.code))
     if not found:
         text = "Nothing was found: no unknowns are tied together, none keeps its prior, none lies at its prior's end."
         return [heading(LEFT_OPEN), note(text)]
@@ -163,7 +167,7 @@ def _misfits(check: PredictiveCheck) -> list[Html]:
     if not found:
         return [note(f"Every statistic is explained: {what}.", "good")]
     rows = [
-        (m.statistic, m.species, f"{m.time:g}", m.observed, f"{m.low:.4g} to {m.high:.4g}", f"{m.z:+.1f}")
+        (m.statistic, m.species, clock(m.time), m.observed, f"{m.low:.4g} to {m.high:.4g}", f"{m.z:+.1f}")
         for m in found
     ]
     head = ["statistic", "of", "time", "observed", "90 % of new data sets", "distance in sd"]

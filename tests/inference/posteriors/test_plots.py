@@ -70,6 +70,21 @@ def test_the_regions_hold_what_they_say():
 NORMAL = {"a": kx.prior.uniform(0, 20), "b": kx.prior.uniform(0, 20)}
 
 
+def test_nothing_is_drawn_beyond_the_ends_of_a_prior():
+    """Draws that fill their priors. Mutants: smoothing that carries them out, in marginals or in regions."""
+    filled = np.random.default_rng(3).uniform(0, 20, (4, 4000, 2))
+    grid = pairs(replace(posterior(("a", "b")), draws=filled, log_density=np.zeros((4, 4000)), prior=NORMAL)).axes
+    x, mass = grid[0].lines[0].get_data()
+    assert x[0] < 0
+    assert x[-1] > 20
+    assert mass[[0, -1]].tolist() == [0, 0]
+    assert mass[len(mass) // 2] > 0
+    ends = np.concatenate([path.vertices for path in grid[2].collections[-1].get_paths()])
+    width = np.diff(x)[0]  # contours pass between the middles of bins
+    assert ends.min() > -width
+    assert ends.max() < 20 + width
+
+
 def test_a_true_value_far_away_is_still_seen():
     axes = posterior(("a", "b")).plot_pairs({"a": 50.0}).axes[0]
     assert axes.get_xlim()[1] >= 50
