@@ -64,7 +64,7 @@ def certificate_section(net: Any) -> Section:
         prose(
             f"A {_kind(net)} was trained over the box below, for times from {net.times[0]:g} to "
             f"{net.times[1]:g}: {training.get('steps', 0)} steps in {training.get('cpu_seconds', 0.0):.0f} s of CPU; "
-            f"teacher: {certificate.get('teacher', 'unknown')}."
+            f"teacher: {certificate.get('teacher', 'unknown')}; its prompts tell: {certificate.get('told', 'times')}."
         ),
         table(["quantity", "from", "to"], box, "The training box: outside it, the net is not to be trusted"),
     ]

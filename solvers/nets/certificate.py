@@ -76,6 +76,7 @@ def certify(
         "teacher": teacher,
         "box": {name: list(bounds) for name, bounds in box.bounds.items()},
         "times": box.told_times,
+        "told": "rates, starts, times" if box.encoding.moments is None else "rates, starts, times, exact means",
         "training": _training(record),
         "contexts": number,
     }

@@ -168,6 +168,7 @@ def test_a_trained_one_comes_back_and_has_slopes(tmp_path, monkeypatch):
     net = kx.MET(teacher="trajectories", width=16, layers=1, held_out=0).train(
         steps(2), times=(0, 4), box=INSIDE, budget_steps=60, seed=2
     )
+    assert net.certificate["told"].endswith("exact means")
     net.save(tmp_path / "net")
     monkeypatch.setattr(box_module, "SCALES", 2)
     back = kx.open(tmp_path / "net")
