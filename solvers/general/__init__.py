@@ -1,0 +1,1 @@
+"""The general model: one net for networks that it has never seen."""
