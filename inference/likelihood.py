@@ -13,16 +13,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import sympy
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.distribution import Distribution, PointMass
 from kinetix.errors import DataError, RunError, SettingError
 from kinetix.problem import Problem
-from kinetix.solver import BatchSolver, Solver
+from kinetix.solver import BatchSolver
 from kinetix.space import StateSpace
 
-from .data.measurement import Measurement
+from .likelihoods.asked import Asked
 from .likelihoods.contract import Bounded
 from .likelihoods.gradients import gradient
 from .likelihoods.window import require_in_window
@@ -45,23 +44,13 @@ JUDGED = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Likelihood:
-    """Log-likelihoods of `data` as a function of the parameters `names`, the others as in `problem`.
+class Likelihood(Asked):
+    """Log-likelihoods of snapshots: `data` [T] as a function of the parameters `names` (see `Asked`).
 
-    `problem` gives model, theta and initial law; its own times are not used. A name is a parameter of the
-    model, a species (its initial count), a parameter of the `measurement`, or one that the expressions in
-    `derived` use to make those (see `Parameters`). `seed` makes answers of solvers that draw at random a
-    fixed function of the parameters. Data the solver cannot answer for are refused here, before any
-    sampling: SettingError or DataError.
+    Data the solver cannot answer for are refused here, before any sampling: SettingError or DataError.
     """
 
-    solver: Solver
-    problem: Problem
     data: Observations
-    names: tuple[str, ...]
-    seed: int = 0
-    measurement: Measurement | None = None
-    derived: Mapping[str, sympy.Expr] = field(default_factory=dict)
     parameters: Parameters = field(init=False, repr=False)
     reading: Exact | Measured = field(init=False, repr=False)
     _box: Mapping[str, tuple[float, float]] = field(init=False, repr=False)

@@ -7,8 +7,8 @@ or the steps are used up; the answer says which. The same seed gives the same dr
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from kinetix.solver import Solver
 
 from .data.measurement import Measurement
 from .diagnostics import ESS, RHAT, Diagnostics
+from .likelihoods.contract import CellLikelihood
 from .log_posterior import LogPosterior
 from .posterior import Posterior
 from .priors import to_table
@@ -102,80 +103,93 @@ def infer(  # noqa: PLR0913 - the face of api.md
     """
     began = time.process_time()
     asked = Question.of(network, data, prior, measurement=measurement, derived=derived, per_group=per_group)
-    given, free = asked.prior, asked.free
     require_way(correct_by)
     by_slope = _by_slope(sampler)
-    count = _checked(free, ensembles, walkers, steps, max_steps, exact_draws)
-    target = LogPosterior(asked.likelihood(likelihood), free)
-    nuts = None
+    count = _checked(asked.free, ensembles, walkers, steps, max_steps, exact_draws)
+    target = LogPosterior(asked.likelihood(likelihood), asked.free)
     _require_start(start, target, by_slope=by_slope)
-    if by_slope:
-        require_hamiltonian(target, walkers, kept=output is not None or resume)
-        nuts, count = Hamiltonian(len(free)), 1
+    nuts = _hamiltonian(target, walkers, kept=output is not None or resume) if by_slope else None
+    count = count if nuts is None else 1
     # an exact solver is asked about the same cells: what it refuses is known before the walk
     judge = None if exact is None else asked.likelihood(exact)
     require_members(likelihood, members)
-    others = [LogPosterior(asked.likelihood(net), free).likelihood for net in members]
-    question = _question(target, given, rng, ensembles, count) | asked.told()
-    if start is not None:
-        question["start"] = start.u.tolist()
+    others = [LogPosterior(asked.likelihood(net), asked.free).likelihood for net in members]
+    question = _question(target, asked.prior, rng, ensembles, count) | asked.told()
+    question |= {} if start is None else {"start": start.u.tolist()}
     *streams, last = rng.spawn(ensembles + 1)
     notes: list[str] = []
-    with ExitStack() as stack:
-        store = None
-        if output is not None:
-            journal = stack.enter_context(Journal(Path(output), question, resume, notes))
-            store = ChainStore(journal)
+    with _kept(output, question, resume, notes) as store:
         begun = None if start is None else from_mode(start)
         way = {"store": store, "path": begun} if nuts is None else {"path": nuts.path, "warmup": nuts.warmup}
-        walked = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, **way)
-    chains = walked.kept()
-    held = chains.thinned()
-    values = target.constrained(held.u)
+        chains = walk(target, count, streams, steps=steps, max_steps=max_steps, progress=progress, **way).kept()
+    found = _judged(target, chains, judge, others, aim=exact_draws, way=correct_by, rng=last, progress=progress)
+    settings = {"ensembles": ensembles, "walkers": count, "steps": int(chains.u.shape[1]), "asked": steps}
+    meta: dict[str, Any] = {"sampler": sampler, "settings": settings}
+    meta |= {"every": chains.stride, "acceptance": chains.acceptance}
+    meta |= {"members": [told(net) for net in members]} if members else {}
+    meta |= {} if start is None else {"start": start.as_dict()}
+    meta |= {} if nuts is None else {"divergences": _diverged(nuts, chains)}
+    meta |= {"question": asked.told(), "fingerprint": network.fingerprint, "data": data.digest}
+    meta |= {"versions": versions(), "notes": notes, "cpu_seconds": time.process_time() - began}
+    about = {"likelihood": told(likelihood), "complete": chains.finished, "meta": meta}
+    return Posterior(target.names, **found, prior=asked.prior, data=data, network=network, **about)
+
+
+def _hamiltonian(target: LogPosterior, walkers: int | None, *, kept: bool) -> Hamiltonian:
+    """The chains of nuts, where it can run."""
+    require_hamiltonian(target, walkers, kept=kept)
+    return Hamiltonian(len(target.names))
+
+
+@contextmanager
+def _kept(
+    output: str | Path | None, question: Mapping[str, Any], resume: bool, notes: list[str]
+) -> Iterator[ChainStore | None]:
+    """Where the chains are written as they walk, if anywhere."""
+    if output is None:
+        yield None
+        return
+    with Journal(Path(output), question, resume, notes) as journal:
+        yield ChainStore(journal)
+
+
+def _judged(
+    target: LogPosterior,
+    chains: Chains,
+    judge: CellLikelihood | None,
+    members: Sequence[CellLikelihood],
+    *,
+    aim: int,
+    way: str,
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """What chains say of themselves, and the exact law (or nets of other seeds) of them: fields of a Posterior."""
+    held, size = chains.thinned(), len(target.names)
+    u = held.u.reshape(len(held.u), -1, size)
+    draws = target.constrained(held.u).reshape(u.shape)
+    log_density = _own_units(target, held).reshape(u.shape[:2])
     found = Diagnostics.of(target.walked(held.u), target.names, stride=chains.stride)
-    draws, log_density = values.reshape(ensembles, -1, len(free)), _own_units(target, held).reshape(ensembles, -1)
     worth = float(min(found.ess_bulk.min(), found.ess_tail.min()))
-    aims = {"aim": exact_draws, "way": correct_by, "worth": worth if np.isfinite(worth) else 1.0}
-    u = held.u.reshape(draws.shape)
-    exactly = exact_stage(target, judge, u, log_density, rng=last, progress=progress, **aims)  # type: ignore[arg-type]
-    gate = None if exactly is None else dict(exactly.gate)
-    if others and gate is not None and "efficiency" not in gate:
-        flat = draws.reshape(-1, len(free))
+    worth = worth if np.isfinite(worth) else 1.0
+    stage = exact_stage(target, judge, u, log_density, aim=aim, way=way, worth=worth, rng=rng, progress=progress)
+    gate = None if stage is None else dict(stage.gate)
+    if members and gate is not None and "efficiency" not in gate:
+        flat = draws.reshape(-1, size)
         fit, why = log_density.ravel() - target.log_prior(flat), str(gate.get("reason", ""))
-        gate |= judged_by_members(target.names, fit, flat, others, reason=why, rng=last)
+        gate |= judged_by_members(target.names, fit, flat, members, reason=why, rng=rng)
     before = None
-    if exactly is not None and exactly.draws is not None and exactly.log_density is not None:
-        before, draws, log_density = (draws, log_density), exactly.draws, exactly.log_density
-    return Posterior(
-        target.names,
-        draws,
-        log_density,
-        given,
-        data,
-        network,
-        likelihood=told(likelihood),
-        diagnostics=found.rows(),
-        gate=gate,
-        weights=None if exactly is None else exactly.weights,
-        before=before,
-        converged=found.passes(rhat=RHAT, ess=ESS),
-        complete=chains.finished,
-        meta={
-            "sampler": sampler,
-            "settings": {"ensembles": ensembles, "walkers": count, "steps": int(chains.u.shape[1]), "asked": steps},
-            "every": chains.stride,
-            "acceptance": chains.acceptance,
-            **({"members": [told(net) for net in members]} if members else {}),
-            **({} if start is None else {"start": start.as_dict()}),
-            **({} if nuts is None else {"divergences": _diverged(nuts, chains)}),
-            "question": asked.told(),
-            "fingerprint": network.fingerprint,
-            "data": data.digest,
-            "versions": versions(),
-            "notes": notes,
-            "cpu_seconds": time.process_time() - began,
-        },
-    )
+    if stage is not None and stage.draws is not None and stage.log_density is not None:
+        before, draws, log_density = (draws, log_density), stage.draws, stage.log_density
+    return {
+        "draws": draws,
+        "log_density": log_density,
+        "diagnostics": found.rows(),
+        "gate": gate,
+        "weights": None if stage is None else stage.weights,
+        "before": before,
+        "converged": found.passes(rhat=RHAT, ess=ESS),
+    }
 
 
 def _question(

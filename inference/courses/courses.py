@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import sympy
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.constructs import constructs
@@ -16,13 +15,14 @@ from kinetix.distribution import Distribution, PointMass
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.inference.data.measurement import Measurement
 from kinetix.inference.likelihood import Likelihood
+from kinetix.inference.likelihoods.asked import Asked
 from kinetix.inference.likelihoods.gradients import require_rates
 from kinetix.inference.likelihoods.window import require_in_window
 from kinetix.inference.readings.observables import Observables
 from kinetix.inference.readings.reading import Drawn
 from kinetix.inference.time_courses import TimeCourses
 from kinetix.problem import Problem
-from kinetix.solver import BatchSolver, Solver
+from kinetix.solver import BatchSolver
 from kinetix.space import StateSpace
 from kinetix.structure import conservation_laws
 
@@ -34,20 +34,14 @@ Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class CourseLikelihood:
-    """Log-likelihoods of the time courses `data`; what is sampled and asked is as in `Likelihood`.
+class CourseLikelihood(Asked):
+    """Log-likelihoods of the time courses `data` as a function of the parameters `names` (see `Asked`).
 
     A solver that states windows (fsp) filters forward: hidden species are carried along. Any other (a net,
     trajectories) is chained: the law after each row starts from that row, which must tell the whole state.
     """
 
-    solver: Solver
-    problem: Problem
     data: TimeCourses
-    names: tuple[str, ...]
-    seed: int = 0
-    measurement: Measurement | None = None
-    derived: Mapping[str, sympy.Expr] = field(default_factory=dict)
     _first: Likelihood = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

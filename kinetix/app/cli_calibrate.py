@@ -10,8 +10,8 @@ import typer
 
 from kinetix.errors import SettingError
 
-from .cli_models import Model, read_model
-from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, pairs, settings_of, times_of
+from .cli_models import Model, read_changed
+from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, none_or, settings_of, times_of
 from .outcome import GATE, OK, Outcome
 
 RUNS_PICTURE, RUNS_TABLE = "ranks.png", "calibration.json"
@@ -48,16 +48,15 @@ def calibrate(
     as often as the posteriors say.
     """
     from .cli_infer import sampler_settings
+    from .files import require_folder
     from .progress import shown
     from .tables import read_priors, told_by
     from .trust import calibrate as calibrated
 
-    if output is not None and output.exists() and not output.is_dir():
-        raise SettingError("this is a file, not a folder", file=str(output), place="option --output")
+    require_folder(output)
     if resume and output is None:
         raise SettingError("there is no folder to go on with", place="option --resume", mend="give --output")
-    network = read_model(model, law=law, scale=scale, format=format)
-    network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
+    network = read_changed(model, parameters, initial, law=law, scale=scale, format=format)
     beliefs = read_priors(prior)
     settings = settings_of(ctx, None, "calibrate", sampler_settings())
     named = told_by(prior, "prior", beliefs, (*network.theta_names, *network.species_names))
@@ -69,7 +68,7 @@ def calibrate(
             cells=cells,
             species=None if species is None else [name.strip() for name in species.split(",") if name.strip()],
             likelihood=likelihood,
-            exact=None if exact.lower() == "none" else exact,
+            exact=none_or(exact),
             simulator=simulator,
             runs=runs,
             seed=seed,

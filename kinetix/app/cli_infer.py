@@ -12,8 +12,8 @@ import typer
 
 from kinetix.errors import SettingError
 
-from .cli_models import Model, read_model
-from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, command_line, number, pairs, settings_of
+from .cli_models import Model, read_changed
+from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, command_line, none_or, number, settings_of
 from .outcome import GATE, OK, Outcome
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def infer(
     if folder is None:
         require_writable(output, (".nc",), "option --output")
     require_writable(report, (".html", ".htm"), "option --report")
-    network = read_model(model, law=law, scale=scale, format=format)
-    network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
+    network = read_changed(model, parameters, initial, law=law, scale=scale, format=format)
     told = read_question(prior)
     beliefs, known = read_priors(prior), read_truth(truth) if truth is not None else {}
 
@@ -113,7 +112,7 @@ def infer(
         group=group,
     )
     weigher, number_of_run = solver_of(likelihood), seed_for(seed, folder, resume=resume)
-    judge = judge_of(None if exact.lower() == "none" else exact, weigher)
+    judge = judge_of(none_or(exact), weigher)
     named = told_by(prior, "prior", map(base_of, beliefs), told.names(network))
     with named, shown(f"inferring {', '.join(beliefs)}", quiet=as_json) as progress:
         posterior = infer_rates(
@@ -147,9 +146,10 @@ def infer(
 
 def folder_of(output: Path | None, *, resume: bool) -> tuple[Path | None, Path | None]:
     """The folder for chains, where --output is one, and the file of the posterior."""
+    from .files import require_folder
+
     if output is not None and (output.is_dir() or not output.suffix):
-        if output.exists() and not output.is_dir():
-            raise SettingError("this is a file, not a folder", file=str(output), place="option --output")
+        require_folder(output)
         if not output.parent.is_dir():
             reason = f"there is no folder {str(output.parent)!r}"
             raise SettingError(reason, file=str(output), place="option --output", mend="make it first")
@@ -219,7 +219,7 @@ def columns_of(items: list[str] | None) -> dict[str, Any] | None:
             raise SettingError(f"{item!r} is not FILE=SPECIES", place="option --column")
         if name in result:
             raise SettingError(f"the column {name!r} is given twice", place="option --column", mend="give it once")
-        result[name] = None if target.lower() == "none" else target
+        result[name] = none_or(target)
     return result
 
 

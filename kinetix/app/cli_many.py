@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from kinetix.errors import SettingError
-
-from .cli_models import Model, read_model
-from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, pairs, settings_of
+from .cli_models import Model, read_changed
+from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, none_or, settings_of
 from .outcome import GATE, OK, Outcome
 
 TABLE = "rates.csv"
@@ -43,15 +41,13 @@ def infer_many(
     Any setting of the sampler is an option. The exit code is 3 when one of the answers is not to be trusted.
     """
     from .cli_infer import sampler_settings, time_of
-    from .files import require_readable
+    from .files import require_folder, require_readable
     from .progress import shown
     from .tables import read_priors, told_by
     from .trust import infer_many as inferred
 
-    if output.exists() and not output.is_dir():
-        raise SettingError("this is a file, not a folder", file=str(output), place="option --output")
-    network = read_model(model, law=law, scale=scale, format=format)
-    network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
+    require_folder(output)
+    network = read_changed(model, parameters, initial, law=law, scale=scale, format=format)
     beliefs = read_priors(prior)
 
     from kinetix.inference.studies.many import read_tables
@@ -65,7 +61,7 @@ def infer_many(
             tables,
             prior=beliefs,
             likelihood=likelihood,
-            exact=None if exact.lower() == "none" else exact,
+            exact=none_or(exact),
             seed=seed,
             jobs=jobs,
             output=output,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_options import Format, Json, Law, Scale, scale_of, times_of
+from .cli_options import Format, Json, Law, Scale, pairs, scale_of, times_of
 from .outcome import BAD_INPUT, FAILED, OK, Outcome
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.xml, .sbml, .ant, .txt).")]
@@ -154,6 +154,12 @@ def read_model(path: Path, **options: Any) -> Any:
     from .verbs import load
 
     return load(require_readable(path, "model file"), **{**options, "scale": scale_of(options.get("scale"))})
+
+
+def read_changed(path: Path, parameters: list[str] | None, initial: list[str] | None, **options: Any) -> Any:
+    """The same with the values of --set and --initial in place of the file's."""
+    network = read_model(path, **options)
+    return network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
 
 
 def law_text(network: Any, weights: Any) -> str:

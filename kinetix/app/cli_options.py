@@ -87,6 +87,11 @@ def command_line(ctx: typer.Context) -> str:
     return shlex.join(["kinetix", *(ctx.obj or [])])
 
 
+def none_or(text: str) -> str | None:
+    """The text of an option, or nothing where it is the word none."""
+    return None if text.lower() == "none" else text
+
+
 def near_miss(name: str, hints: Iterable[str], declared: Sequence[str] = ()) -> str:
     """The mend for a misspelt option: the nearest one, or all there are."""
     known = {n.replace("_", "-"): n for n in (*hints, *declared)}

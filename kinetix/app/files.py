@@ -37,6 +37,12 @@ def require_writable(path: Path | None, endings: Sequence[str], option: str) -> 
         )
 
 
+def require_folder(path: Path | None) -> None:
+    """Refuse an output that is there and no folder."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise SettingError("this is a file, not a folder", file=str(path), place="option --output")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or none."""
     from kinetix.storage import replacing
