@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,15 @@ from torch import Tensor
 from .autoregressive import Autoregressive
 
 Counts = NDArray[np.int64]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Shared(Generic[T]):
+    """A part of a net's state that is the same for all rows."""
+
+    value: T
 
 
 class Level(NamedTuple):
@@ -97,15 +106,17 @@ def cross_entropy(net: Autoregressive, tree: PrefixTree) -> Tensor:
         conditional, following = net.step(state, i, previous, values)
         total = total - (conditional[level.parent, level.last] * level.weight).sum()
         if i + 1 < len(tree.levels):
-            state, previous, values = _rows(following, level.parent), level.last, level.values
+            state, previous, values = rows_of(following, level.parent), level.last, level.values
     return total
 
 
-def _rows(state: Any, rows: Tensor) -> Any:
-    """Some rows of a net's state: a tensor with rows in front, or a tuple or list of states."""
+def rows_of(state: Any, rows: Tensor) -> Any:
+    """Some rows of a net's state: a tensor with rows in front, what is shared by all, a tuple or list of states."""
+    if isinstance(state, Shared):
+        return state
     if isinstance(state, Tensor):
         return state[rows]
-    parts = [_rows(part, rows) for part in state]
+    parts = [rows_of(part, rows) for part in state]
     return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
 
 

@@ -1,0 +1,198 @@
+"""The general net: reads any network of the family, states the law of its counts species by species.
+
+Species and reactions pass messages along the stoichiometry (J. Gilmer et al., ICML 2017), with the same weights
+everywhere, so that no order is seen. Every conditional begins as two laws of Katz's family about the mean and the
+spread that the moments state (see `law`); the net moves these and adds corrections by the count itself and by its
+distance from the mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinetix.solvers.nets.autoregressive import FLOOR, Autoregressive
+from kinetix.solvers.nets.layout import Layout
+from kinetix.solvers.nets.prefixes import Shared
+
+from .family import SPECIES
+from .law import OUTPUTS, CountLaw
+from .prompt import FAINT, OF_EDGE, OF_REACTION, OF_SPECIES, Prompt, read
+
+JITTER = 1e-4
+"""Added to scaled variances, so that what is certain has a variance too."""
+
+SMALL = 16
+"""Counts below this are told by a vector each."""
+
+OF_COUNT, OF_CONDITION = 4, 5
+"""Features of a count, and of what the regression says."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """`width` of all vectors, `rounds` of messages, `blocks` of every prediction."""
+
+    width: int = 96
+    rounds: int = 3
+    blocks: int = 2
+
+
+class _Known(NamedTuple):
+    """Of every context: what was read, the species' vectors [B, S, d], the gates between pairs, the regression."""
+
+    prompt: Prompt
+    vectors: Tensor
+    gates: Tensor
+    rows: Tensor
+    spread: Tensor
+
+
+class _State(NamedTuple):
+    """Of every row: its context, the counts, surprises and tokens of the species so far, the conditional mean."""
+
+    known: Shared[_Known]
+    which: Tensor
+    counts: Tensor
+    surprises: Tensor
+    tokens: Tensor
+    mean: Tensor
+
+
+def _mlp(size: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(size, width), nn.SiLU(), nn.Linear(width, width))
+
+
+class _Round(nn.Module):
+    """Messages from species to reactions and back."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.out, self.back = (nn.Linear(width, width) for _ in range(2))
+        self.edge_out, self.edge_back = (nn.Linear(OF_EDGE, width, bias=False) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.reaction, self.species = (_mlp(2 * width, width) for _ in range(2))
+
+    def forward(self, species: Tensor, reactions: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        h, g = self.norms[0](species), self.norms[1](reactions)
+        sent = (self.out(h)[:, :, None] * self.edge_out(edges)).sum(dim=1)
+        reactions = reactions + self.reaction(torch.cat([g, sent], dim=-1))
+        answered = (self.back(self.norms[1](reactions))[:, None] * self.edge_back(edges)).sum(dim=2)
+        return species + self.species(torch.cat([h, answered], dim=-1)), reactions
+
+
+class Core(nn.Module):
+    """All weights: those of the encoder and of the predictions."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        width = size.width
+        self.size = size
+        self.of_species, self.of_reactions = _mlp(OF_SPECIES, width), _mlp(OF_REACTION, width)
+        self.rounds = nn.ModuleList(_Round(width) for _ in range(size.rounds))
+        self.norm = nn.LayerNorm(width)
+        self.left, self.right = nn.Linear(width, width), nn.Linear(width, width)
+        self.pair = nn.Linear(2, width)
+        self.small = nn.Embedding(SMALL + 1, width)
+        self.count, self.own = nn.Linear(OF_COUNT, width), nn.Linear(width, width)
+        self.begin, self.condition = nn.Linear(width, width), nn.Linear(OF_CONDITION, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(size.blocks + 1))
+        self.blocks = nn.ModuleList(_mlp(width, width) for _ in range(size.blocks))
+        self.head = nn.Linear(width, OUTPUTS)
+        self.law = CountLaw()
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias.zero_()
+
+
+class GeneralNet(Autoregressive):
+    """The net on the windows of a layout, whose positions are the species in the prompt's order."""
+
+    def __init__(self, layout: Layout, core: Core) -> None:
+        super().__init__(layout)
+        self.core = core
+
+    def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
+        """Teacher-forced raw logits; see `Autoregressive.logits`."""
+        batch, states, length = values.shape
+        state, flat = self.begin(context), values.reshape(batch * states, length)
+        spread = torch.arange(batch, device=values.device).repeat_interleave(states)
+        state = _State(state.known, spread, *(part[spread] for part in state[2:]))
+        found = []
+        for i in range(length):
+            raw, state = self.advance(state, i, flat[:, i - 1] if i else None)
+            found.append(raw.reshape(batch, states, -1))
+        return found
+
+    def begin(self, context: Tensor) -> _State:
+        """What the net knows of every context, and no counts yet."""
+        core, prompt = self.core, read(context)
+        species, reactions = core.of_species(prompt.species), core.of_reactions(prompt.reactions)
+        for one in core.rounds:
+            species, reactions = one(species, reactions, prompt.edges)
+        vectors = core.norm(species)
+        eye = torch.eye(SPECIES, device=context.device)
+        factor, failed = torch.linalg.cholesky_ex(prompt.fano + JITTER * eye)
+        factor = torch.where((failed == 0)[:, None, None], factor, eye)
+        diagonal = factor.diagonal(dim1=1, dim2=2)
+        rows = factor / diagonal[:, None]
+        pairs = core.pair(torch.stack([rows.clamp(-3, 3), prompt.fano.clamp(-3, 3)], dim=-1))
+        gates = core.left(vectors)[:, :, None] * core.right(vectors)[:, None] + pairs
+        known = Shared(_Known(prompt, vectors, gates, rows, diagonal**2))
+        which = torch.arange(len(context), device=context.device)
+        none = prompt.means[:, :0]
+        return _State(known, which, none, none, vectors[:, :0], prompt.means[:, 0])
+
+    def advance(self, state: _State, position: int, previous: Tensor | None) -> tuple[Tensor, _State]:
+        """Take in the last count, then predict the next."""
+        core, known, which = self.core, state.known.value, state.which
+        if previous is not None:
+            state = self._taken_in(state, position - 1, previous.to(known.vectors.dtype))
+        mean, spread = state.mean, known.spread[which, position]
+        whole = known.prompt.means[which, position]
+        features = [torch.log(whole + 1e-3) / 5, torch.log(spread + 0.03) / 2]
+        shift = (mean - whole) / torch.sqrt(whole * spread + 0.5)
+        features += [shift.clamp(-4, 4), torch.tanh(shift), torch.log1p(mean.clamp(min=0.0)) / 3]
+        h = core.begin(known.vectors[which, position]) + core.condition(torch.stack(features, dim=-1))
+        if position:
+            h = h + (known.gates[which, position, :position] * state.tokens).sum(dim=1)
+        for norm, block in zip(core.norms, core.blocks, strict=False):
+            h = h + block(norm(h))
+        raw = core.law(core.head(core.norms[-1](h)), mean, whole, spread, self.caps[position])
+        return self._possible(raw, state, position), state
+
+    def _taken_in(self, state: _State, last: int, count: Tensor) -> _State:
+        core, known, which = self.core, state.known.value, state.which
+        prompt = known.prompt
+        root = torch.sqrt(prompt.means + FAINT)[which]
+        surprise = (count - state.mean) / root[:, last]
+        surprises = torch.cat([state.surprises, surprise[:, None]], dim=1)
+        mean = state.mean
+        if last + 1 < SPECIES:
+            shift = (known.rows[which, last + 1, : last + 1] * surprises).sum(dim=1)
+            mean = prompt.means[which, last + 1] + root[:, last + 1] * shift
+        scaled = surprise / torch.sqrt(known.spread[which, last] + 0.05)
+        off = (count - prompt.means[which, last]) / torch.sqrt(prompt.means[which, last] + 1)
+        features = [scaled.clamp(-5, 5), off.clamp(-5, 5), torch.log1p(count) / 3, (count == 0).float()]
+        token = core.count(torch.stack(features, dim=-1)) + core.small(count.long().clamp(max=SMALL))
+        token = functional.silu(token + core.own(known.vectors[which, last]))
+        counts = torch.cat([state.counts, count[:, None]], dim=1)
+        return _State(state.known, which, counts, surprises, torch.cat([state.tokens, token[:, None]], dim=1), mean)
+
+    def _possible(self, raw: Tensor, state: _State, position: int) -> Tensor:
+        """The logits, with FLOOR at counts that a conserved sum forbids, and at all but 0 in padding."""
+        prompt, which = state.known.value.prompt, state.which
+        weights, sums = prompt.weights[which], prompt.sums[which]  # [rows, L, S], [rows, L]
+        left = sums - (weights[..., :position] * state.counts[:, None]).sum(dim=-1)
+        own, later = weights[..., position, None], weights[..., position + 1 :]
+        k = torch.arange(raw.shape[-1], device=raw.device, dtype=raw.dtype)
+        rest = left[..., None] - own * k
+        even = (later == 0).logical_or(later == 2).all(dim=-1)[..., None]
+        none = (later == 0).all(dim=-1)[..., None]
+        good = (rest >= 0) & (~even | (rest % 2 == 0)) & (~none | (rest == 0)) | (own == 0)
+        real = prompt.species[which, position, :1] > 0
+        return torch.where(good.all(dim=1) & (real | (k == 0)), raw, FLOOR)

@@ -1,0 +1,141 @@
+"""A batch of problems as what the general net reads: features of reactions, species and pairs, in one row each.
+
+Species stand in an order of their own: bounded ones first, then by their mean, so that neither the order of a model's
+species nor that of its reactions is seen (reactions are summed over).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .family import REACTIONS, SPECIES, Batch
+from .moments import Laws, moments
+from .totals import MOST, totals
+
+Integers = NDArray[np.int64]
+
+OF_REACTION, OF_EDGE, OF_SPECIES = 8, 7, 12
+"""Features."""
+
+FAINT = 1e-6
+"""Added to means that covariances are divided by."""
+
+
+class Prompt(NamedTuple):
+    """Features of N problems, float32.
+
+    `reactions` [N, R, .], `edges` [N, S, R, .], `species` [N, S, .]; `means` [N, S]; `fano` [N, S, S], covariances
+    divided by the roots of both means; `weights` [N, L, S] and `sums` [N, L] of what is conserved.
+    """
+
+    reactions: Tensor
+    edges: Tensor
+    species: Tensor
+    means: Tensor
+    fano: Tensor
+    weights: Tensor
+    sums: Tensor
+
+
+_SHAPES = (
+    (REACTIONS, OF_REACTION),
+    (SPECIES, REACTIONS, OF_EDGE),
+    (SPECIES, OF_SPECIES),
+    (SPECIES,),
+    (SPECIES, SPECIES),
+    (MOST, SPECIES),
+    (MOST,),
+)
+_SIZES = tuple(int(np.prod(shape)) for shape in _SHAPES)
+SIZE = sum(_SIZES)
+"""Numbers of a prompt."""
+
+
+def read(context: Tensor) -> Prompt:
+    """The features from the rows that `Prompted` has made: [N, SIZE]."""
+    parts = context.split(_SIZES, dim=1)
+    return Prompt(*(part.reshape(-1, *shape) for part, shape in zip(parts, _SHAPES, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Prompted:
+    """Problems in the net's own order of species: `order` [N, S] has old positions; `context` [N, SIZE] for the net."""
+
+    batch: Batch
+    order: Integers
+    context: Tensor
+    closed: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> Prompted:
+        """The prompts of a batch."""
+        found, kept = moments(batch), totals(batch)
+        order = _order(batch, found.means.numpy(), kept.bounds)
+        turned = batch.reordered(order)
+        rows, places = torch.arange(len(batch))[:, None], torch.from_numpy(order)
+        means, spread = (
+            found.means[rows, places],
+            found.covariances[rows[..., None], places[:, :, None], places[:, None]],
+        )
+        weights = np.take_along_axis(kept.weights, order[:, None], axis=2)
+        bounds = np.take_along_axis(kept.bounds, order, axis=1)
+        root = torch.sqrt(means + FAINT)
+        laws = Laws.of(turned)
+        parts = (
+            _reactions(turned, laws, means, spread),
+            _edges(turned, laws, means, spread),
+            _species(turned, means, spread, torch.from_numpy(bounds)),
+            means,
+            spread / (root[:, :, None] * root[:, None]),
+            torch.from_numpy(weights),
+            torch.from_numpy(kept.sums),
+        )
+        context = torch.cat([part.reshape(len(batch), -1).float() for part in parts], dim=1)
+        return cls(turned, order, context, found.closed)
+
+
+def _order(batch: Batch, means: NDArray[np.float64], bounds: Integers) -> Integers:
+    """Old positions in the net's order: padding last."""
+    padded = np.arange(SPECIES) >= batch.species[:, None]
+    bound = np.where(bounds < 0, np.iinfo(np.int64).max, bounds)
+    return np.lexsort((batch.starts, means, bound, padded), axis=1)
+
+
+def _reactions(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> Tensor:
+    real = torch.from_numpy(batch.rates > 0)
+    begin = laws(torch.from_numpy(batch.starts).double(), torch.zeros_like(spread))[0]
+    end = laws(means, spread)[0]
+    one, two = (torch.from_numpy(batch.reactants[..., k] < SPECIES) for k in (0, 1))
+    same = laws.same > 0
+    rates = torch.where(real, torch.log(laws.rates.clamp(min=1e-12)), 0.0)
+    columns = [real, rates / 4, torch.log1p(begin) / 4, torch.log1p(end) / 4]
+    columns += [~one & real, one & ~two, two & ~same, same]
+    return torch.stack([c.double() for c in columns], dim=-1)
+
+
+def _edges(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> Tensor:
+    change = laws.change.transpose(1, 2)  # [N, S, R]
+    order = (laws.first + laws.second)[..., :SPECIES].transpose(1, 2)
+    share = change * laws(means, spread)[0][:, None] / (means[..., None] + 1)
+    columns = [order == 1, order == 2, change > 0, change < 0, change / 4, torch.log1p(change.abs()), torch.tanh(share)]
+    real = torch.from_numpy(batch.rates > 0)[:, None]
+    return torch.stack([c.double() * real for c in columns], dim=-1)
+
+
+def _species(batch: Batch, means: Tensor, spread: Tensor, bounds: Tensor) -> Tensor:
+    starts = torch.from_numpy(batch.starts).double()
+    real = torch.arange(SPECIES) < torch.from_numpy(batch.species)[:, None]
+    variance = spread.diagonal(dim1=1, dim2=2).clamp(min=0.0)
+    fano = variance / (means + FAINT)
+    columns = [
+        real, torch.log1p(starts) / 3, starts == 0, starts == 1, starts == 2, torch.log1p(means) / 3,
+        torch.log(means + 1e-3) / 5, torch.log(fano + 0.03) / 2, torch.sqrt(variance) / (torch.sqrt(means) + 1),
+        bounds >= 0, torch.log1p(bounds.clamp(min=0)) / 3, torch.tanh((means - starts) / torch.sqrt(variance + 1)),
+    ]  # fmt: skip
+    return torch.stack([c.double() * real for c in columns], dim=-1)
