@@ -5,7 +5,8 @@ along the posterior, where those of walkers diffuse. Where parameters are few, w
 batches, trajectories one point after another. Each chain starts at a walker of a tempered population of its own
 prior draws, and walks in coordinates in which that population has unit covariance; a warm-up then settles the length
 of steps and the mass matrix. pyro draws from torch's global generator: it is lent to one chain at a time, in the
-state that this chain left it in, and given back as it was.
+state that this chain left it in, and given back as it was, also while the chain waits for a density: solvers work for
+all chains at once, and the draws are those of chains that take turns.
 
 M. D. Hoffman, A. Gelman, J. Mach. Learn. Res. 15 (2014) 1593; M. Betancourt, arXiv:1701.02434; E. Bingham et al.,
 J. Mach. Learn. Res. 20 (2019) 28 (pyro).
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -119,17 +120,18 @@ def steps(
     """
     import torch
 
-    potential, stream = _Potential(sloped, u, spread), _Stream(int(rng.integers(2**62)))
+    stream = _Stream(int(rng.integers(2**62)))
+    potential = _Potential(stream.away(sloped), u, spread)
     kernel = _kernel(potential, warmup, length, dense=len(u) <= DENSE)
     z = {SITE: torch.zeros(len(u), dtype=torch.float64)}
-    with stream.lent():
+    with stream:
         kernel.initial_params = z
         potential(z)
         potential.stands(z)
         kernel.setup(warmup)
     potential.tell()
     for n in count(-warmup):
-        with stream.lent():
+        with stream:
             z = kernel.sample(z)
         potential.tell()
         if n >= 0 and n in kernel.diagnostics()["divergences"][-1:]:
@@ -184,23 +186,39 @@ class _Potential:
 
 
 class _Stream:
-    """The random numbers of one chain: a state of torch's global generator."""
+    """The random numbers of one chain, a state of torch's global generator: inside, the generator is this chain's."""
 
     def __init__(self, seed: int) -> None:
         import torch
 
         self.state = torch.Generator().manual_seed(seed).get_state()
+        self.held = ExitStack()
 
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """The global generator is this chain's; no other chain draws meanwhile."""
+    def __enter__(self) -> None:
         import pyro
         import torch
 
-        with _GLOBALS, torch.random.fork_rng(devices=[]), pyro.validation_enabled(False):
-            torch.set_rng_state(self.state)
-            yield
-            self.state = torch.get_rng_state()
+        for lent in (_GLOBALS, torch.random.fork_rng(devices=[]), pyro.validation_enabled(False)):
+            self.held.enter_context(lent)
+        torch.set_rng_state(self.state)
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        self.state = torch.get_rng_state()
+        self.held.close()
+
+    def away(self, sloped: Sloped) -> Sloped:
+        """The density asked while the generator is given back: other chains move meanwhile."""
+
+        def asked(u: Array, least: float) -> tuple[Array, Array]:
+            self.__exit__()
+            try:
+                return sloped(u, least)
+            finally:
+                self.__enter__()
+
+        return asked
 
 
 def _kernel(potential: _Potential, warmup: int, length: float, *, dense: bool) -> Any:

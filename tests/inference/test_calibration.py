@@ -66,7 +66,7 @@ def test_a_shift_of_0_3_sd_and_sds_of_0_7_are_caught(sampler, sign):
 
 
 def test_the_prior_as_posterior_is_caught_by_the_log_likelihood_and_by_contraction():
-    """Its parameter ranks are uniform: mutant seen to pass where parameters alone are ranked."""
+    """Its parameter ranks are uniform. Mutant seen to fail: a parameter ranked in place of the log-likelihood."""
     found = calibrated(Closed(blind=True))
     assert found.tests["k"].p_value > 1e-3
     assert found.tests[LOG_LIKELIHOOD].p_value < 1e-6
@@ -92,7 +92,7 @@ def test_small_sets_of_runs_rarely_cry_and_the_alarm_is_1e_3():
 
 
 def test_the_same_numbers_for_any_number_of_jobs():
-    """Mutants seen to fail: streams by the order of arrival; one generator handed on."""
+    """Mutants seen to fail: runs numbered as they arrive; one generator handed on."""
     alone, two = calibrated(runs=24), calibrated(runs=24, jobs=2)
     assert np.array_equal(alone.ranks, two.ranks)
     assert np.array_equal(alone.truths, two.truths)
@@ -201,7 +201,7 @@ def test_an_initial_count_is_drawn_inferred_and_ranked():
         weights = np.exp(fit - fit.max())
         return rng.choice(values, (draws, 1), p=weights / weights.sum()).astype(float)
 
-    given = Design.of(death, {"X": kx.prior.integers(10, 30)}, [1.0], 3)
+    given = Design.of(death, {"X": kx.prior.integers(10, 30)}, [1.0], 40)
     found = calibrate(given, likelihood=kx.FSP(), simulator=kx.FSP(), sampler=enumerated, runs=60, root=3)
     assert found.passes, found.faults
     assert set(np.unique(found.truths)) <= set(values)

@@ -40,7 +40,7 @@ def fitted(given=None, *, root=3, **settings):
 
 
 def test_rows_are_the_posteriors_and_failures_say_why():
-    """Against the gamma law; row i is `infer` with the stream of (root, i). Mutant: the stream of (root, 0) for all."""
+    """Against the gamma law; row i is `infer` with the stream of (root, i). Mutant seen to fail: that of (root, 0)."""
     found = fitted()
     for i, (row, data) in enumerate(zip(found.rows[:-1], tables().values(), strict=False)):
         law = stats.gamma(SHAPE + data.counts(0).sum(), scale=1 / (1 / SCALE + 30 * TIME))
