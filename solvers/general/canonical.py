@@ -53,7 +53,7 @@ def _canonical(reactions: list[tuple[Part, ...]], colours: list[int]) -> Form:
     colours = _refined(reactions, colours)
     if max(colours, default=-1) == len(colours) - 1:
         return tuple(sorted(tuple(sorted((colours[s], m, c) for s, m, c in parts)) for parts in reactions))
-    alike = next(c for c in colours if colours.count(c) > 1)
+    alike = min(c for c in colours if colours.count(c) > 1)
     found = []
     for s, colour in enumerate(colours):
         if colour == alike:

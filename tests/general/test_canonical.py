@@ -51,9 +51,10 @@ def isomorphic(first, second):
     return nx.is_isomorphic(first, second, node_match=same("kind"), edge_match=same("part"))
 
 
-def ring(lengths):
-    """Closed rings of conversions, all species alike."""
-    batch = random_batch(1, np.random.default_rng(0), species=(6, 6), reactions=(6, 6))
+def ring(lengths, decaying=0):
+    """Closed rings of conversions, all species alike, but that the first ones decay."""
+    size = sum(lengths)
+    batch = random_batch(1, np.random.default_rng(0), species=(size, size), reactions=(size + decaying,) * 2)
     change, reactants = np.zeros_like(batch.change), np.full_like(batch.reactants, SPECIES)
     at = 0
     for length in lengths:
@@ -61,15 +62,41 @@ def ring(lengths):
             here, there = at + k, at + (k + 1) % length
             change[0, here, here], change[0, here, there], reactants[0, here, 0] = -1, 1, here
         at += length
+    for k in range(decaying):
+        change[0, size + k, k], reactants[0, size + k, 0] = -1, k
+    return Batch(reactants, batch.rates, change, batch.starts, batch.species, batch.reactions)
+
+
+REPRESSION = [
+    ([2, 6], {2: -1}),
+    ([3, 4], {1: 1, 3: -1}),
+    ([0, 6], {4: 1}),
+    ([1, 6], {1: -1, 3: 1}),
+    ([0, 2], {0: -1, 5: 1}),
+    ([5, 6], {0: 1, 5: -1}),
+    ([4, 6], {4: -1}),
+    ([3, 6], {2: 1}),
+]
+
+
+def repression():
+    """Two genes, 0 and 5, 3 and 1, that make 4 and 2, by which the other one is bound: pairs of alike species."""
+    batch = random_batch(1, np.random.default_rng(0), species=(6, 6), reactions=(8, 8))
+    change, reactants = np.zeros_like(batch.change), np.full_like(batch.reactants, SPECIES)
+    for r, (factors, moved) in enumerate(REPRESSION):
+        reactants[0, r], change[0, r, list(moved)] = factors, list(moved.values())
     return Batch(reactants, batch.rates, change, batch.starts, batch.species, batch.reactions)
 
 
 def test_the_order_of_species_and_reactions_does_not_matter():
-    """Mutants seen to fail: reactions in their own order; ranks by first appearance; one of the alike tried only."""
+    """Mutants seen to fail: reactions in their own order; ranks by first appearance; one of the alike tried only; the
+    first colour that several share, by the order of the species.
+    """
     rng = np.random.default_rng(4)
-    batch = Batch.joined([random_batch(200, rng), ring([6]), ring([3, 3]), ring([2, 4])])
+    rings = [ring([6]), ring([3, 3]), ring([2, 4]), ring([3, 3], 3), ring([2, 2], 2)]
+    batch = Batch.joined([random_batch(200, rng), *rings, repression()[[0] * 60]])
     names = signature(batch)
-    for _ in range(3):
+    for _ in range(6):
         assert signature(shuffled(batch, rng)) == names
         assert signature(batch.faster(rng.random(len(batch)))) == names
 
@@ -99,7 +126,7 @@ def test_alike_species_are_told_apart_by_trying():
 def test_idle_species_count(idle):
     """A species that nothing touches is part of the structure. Mutant seen to fail: the number left out."""
     batch = ring([3])
-    more = Batch(batch.reactants, batch.rates, batch.change, batch.starts, batch.species - idle, batch.reactions)
+    more = Batch(batch.reactants, batch.rates, batch.change, batch.starts, batch.species + idle, batch.reactions)
     assert signature(batch) != signature(more)
 
 

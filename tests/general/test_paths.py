@@ -90,15 +90,16 @@ def test_totals_are_kept_and_padding_stays_empty():
 def test_what_does_not_end_is_marked_and_the_others_are_done():
     """Mutants seen to fail: a stop that ends the whole batch; counts of what is not done; no look at counts."""
     explosive = kx.parse("species X = 1\nX -> 2 X; k*X\nk = 200")
-    batch = Batch.joined([problem(exact.birth_death(5, 1)), problem(explosive), problem(exact.birth_death(9, 1))])
-    found = simulate(batch, np.ones((3, 1)), 30, ROOT, most_events=1000)
-    np.testing.assert_array_equal(found.done, [True, False, True])
-    np.testing.assert_array_equal(found.too_many, [False, True, False])
-    assert not found.counts[1].any()
-    assert found.counts[2].any()
-    high = simulate(batch, np.ones((3, 1)), 30, ROOT, most_events=1000, most_count=100)
-    np.testing.assert_array_equal(high.too_high, [False, True, False])
-    assert high.events[1] == 100
+    some = Batch.joined([problem(exact.birth_death(5, 1)), problem(explosive), problem(exact.birth_death(9, 1))])
+    batch, expected, shares = some[np.tile([0, 1, 2], 10)], np.tile([False, True, False], 10), [[1e-4, 1.0]] * 30
+    found = simulate(batch, shares, 30, ROOT, most_events=1000)
+    np.testing.assert_array_equal(found.done, ~expected)
+    np.testing.assert_array_equal(found.too_many, expected)
+    assert not found.counts[expected].any()
+    assert found.counts[~expected].any(axis=(1, 2, 3)).all()
+    high = simulate(batch, shares, 30, ROOT, most_events=1000, most_count=100)
+    np.testing.assert_array_equal(high.too_high, expected)
+    assert (high.events[expected] == 100).all()
 
 
 def test_events_are_all_counted():

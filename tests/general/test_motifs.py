@@ -1,0 +1,171 @@
+"""Motifs against networks written out, templates found and refused, what is closed and what is not."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kinetix.solvers.general.canonical import signature
+from kinetix.solvers.general.drafts import Dice, Draft, has_template
+from kinetix.solvers.general.generator import WEIGHTS, assembled
+from kinetix.solvers.general.motifs import MOTIFS, TEMPLATES
+from kinetix.solvers.general.panels import batch_of
+from tests import exact
+
+
+def side(text):
+    """ "A + 2 B" as {A: 1, B: 2}."""
+    words = [part.split() for part in text.split("+") if part.strip()]
+    return {word[-1]: int(word[0]) if len(word) > 1 else 1 for word in words}
+
+
+def name(text):
+    """The signature of reactions "A + B -> C; C -> "."""
+    sides = [[side(part) for part in reaction.split("->")] for reaction in text.split(";")]
+    species = dict.fromkeys((s for pair in sides for part in pair for s in part), 1)
+    rates = {f"k{r}": 1.0 for r in range(len(sides))}
+    reactions = [(f"r{r}", *pair, f"k{r}") for r, pair in enumerate(sides)]
+    return signature(batch_of(exact.network(species, rates, reactions)))[0]
+
+
+def both(text, extra):
+    """With and without more reactions."""
+    return [text, f"{text};{extra}"]
+
+
+BINDINGS = [
+    f"G + P -> H{back};H -> G{back};{active} -> {active} + {made}{leak}"
+    for back, active, made in itertools.product(("", " + P"), "GH", "PX")
+    for leak in ("", f";{'H' if active == 'G' else 'G'} -> {'H' if active == 'G' else 'G'} + {made}")
+]
+BINDINGS = [text.replace("G + P -> H + P", "G + P -> H") if "H -> G + P" in text else
+            text.replace("G + P -> H", "G + P -> H + P") for text in BINDINGS]  # fmt: skip
+MUTUAL = "G + Q -> H{0};H -> G{1};G -> G + P;P -> ;K + P -> L{2};L -> K{3};K -> K + Q;Q -> "
+FROM_NOTHING = {
+    "production": ["-> A"],
+    "burst": [f"-> {b} A" for b in range(2, 11)],
+    "degradation": ["A ->"],
+    "conversion": ["A -> B"],
+    "reversible": ["A -> B;B -> A"],
+    "catalysis": ["A -> A + B"],
+    "translation": ["A -> A + B;B ->"],
+    "dimer": both("2 A -> B", "B -> 2 A"),
+    "complexing": both("A + B -> C", "C -> A + B"),
+    "switch": both("G -> H;H -> G;H -> H + A", "G -> G + A"),
+    "binding": BINDINGS,
+    "gene_production": [],
+    "autocatalysis": ["A -> 2 A;A ->"],
+    "recruitment": ["A + B -> 2 B"],
+    "annihilation": ["A + B ->"],
+    "enzyme": ["E + S -> C;C -> E + S;C -> E + P"],
+    "repression": [MUTUAL.format("", " + Q", "", " + P"), MUTUAL.format(" + Q", "", " + P", "")],
+}
+
+
+def names(drafts):
+    skeletons = assembled(drafts)
+    return signature(skeletons.batch)
+
+
+@pytest.mark.parametrize("motif", sorted({*MOTIFS, *TEMPLATES}))
+def test_motifs_are_what_they_say(motif):
+    """All variants of each, and no other. Mutants seen to fail: each motif with one sign or species changed."""
+    dice, drafts = Dice(np.random.default_rng(1)), []
+    for _ in range(400):
+        drafts.append(Draft(5, 10, hard=True))
+        (MOTIFS | TEMPLATES)[motif](drafts[-1], dice)
+    assert set(names([d for d in drafts if d.reactions])) == {name(text) for text in FROM_NOTHING[motif]}
+
+
+def test_a_gene_that_is_there_makes_more():
+    """`gene_production`, and bursts of genes. Mutant seen to fail: a state that changes as it makes."""
+    dice, found = Dice(np.random.default_rng(2)), set()
+    for motif in ("gene_production", "burst"):
+        for _ in range(2000):
+            draft = Draft(3, 10)
+            MOTIFS["switch"](draft, dice)
+            if len(draft.reactions) == 3 and draft.tried(MOTIFS[motif], dice):
+                found.update(names([draft]))
+    gene = "G -> H;H -> G;H -> H + A;"
+    made = [f"{state} -> {state} + {x}" for state in "GH" for x in "AB"]
+    made += [
+        f"{state} {'-> ' + state + ' +' if state else '->'} {b} A" for state in ("", "G", "H") for b in range(2, 11)
+    ]
+    assert found == {name(gene + text) for text in made if text != "H -> H + A"}
+
+
+def test_every_motif_has_a_weight_and_weights_are_obeyed():
+    """|z| < 5 for each. Mutant seen to fail: the sums of weights searched from the wrong side."""
+    assert set(WEIGHTS) == set(MOTIFS)
+    dice, keys, weights = Dice(np.random.default_rng(3)), list("abc"), np.array([0.2, 0.0, 0.6])
+    seen = np.array([[dice.weighed(keys, np.cumsum(weights)) == key for key in keys] for _ in range(4000)]).sum(axis=0)
+    expected = 4000 * weights / weights.sum()
+    assert seen[1] == 0
+    assert abs(seen[0] - expected[0]) < 5 * np.sqrt(expected[0] * 0.75)
+
+
+def reactions_of(text):
+    """As a draft has them."""
+    sides = [[side(part) for part in reaction.split("->")] for reaction in text.split(";")]
+    numbers = {s: k for k, s in enumerate(dict.fromkeys(s for pair in sides for part in pair for s in part))}
+    found = []
+    for taken, made in sides:
+        moved = {numbers[s]: made.get(s, 0) - taken.get(s, 0) for s in {*taken, *made}}
+        reactants = sorted(numbers[s] for s, m in taken.items() for _ in range(m))
+        found.append((tuple(reactants), tuple(sorted((s, c) for s, c in moved.items() if c))))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        (FROM_NOTHING["enzyme"][0], True),
+        ("E + S -> C;C -> E + P", True),
+        ("X + Y -> Z;Z -> X + Y", False),
+        ("X + Y -> Z;Z -> V + W", False),
+        (FROM_NOTHING["repression"][0], True),
+        (FROM_NOTHING["repression"][1], True),
+        (FROM_NOTHING["repression"][0].replace("G -> G + P", "H -> H + P"), True),
+        (FROM_NOTHING["repression"][0].replace("K -> K + Q", "K -> K + P"), False),
+        ("G + P -> H;H -> G + P;G -> G + P;K + P -> L;L -> K + P;K -> K + P", False),
+        ("G + P -> H;H -> G + P;G -> G + P", False),
+        ("G + Q -> H;H -> G + Q;G -> G + P;K -> L;L -> K;K -> K + Q", False),
+    ],
+)
+def test_templates_are_found(text, holds):
+    """Mutants seen to fail: pairs that share nothing; consumed binders only; genes that bind their own product."""
+    assert has_template(reactions_of(text)) is holds
+
+
+def grown(text):
+    """A draft of molecules with these reactions, closed."""
+    reactions = reactions_of(text)
+    size = 1 + max(s for reads, moves in reactions for s in (*reads, *(s for s, _ in moves)))
+    draft = Draft(size, 10, size=size, molecules=list(range(size)), reactions=reactions)
+    before = len(reactions)
+    assert draft.closed(Dice(np.random.default_rng(4)))
+    return draft, draft.reactions[before:]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-> A", "-> A;2 A -> B;B -> 2 A", "-> A;A -> B;B -> C", "-> A;A -> B;B -> A", "-> A;A + B -> C;C -> A + B;-> B"],
+)
+def test_what_comes_from_nothing_can_go(text):
+    """Mutants seen to fail: the decay of what something takes left out; what is fed looked at once."""
+    assert any(not moves[0][1] > 0 and len(moves) == 1 for _, moves in grown(text)[1])
+
+
+def test_motifs_that_are_too_much_leave_nothing_behind():
+    """Mutants seen to fail: molecules, genes or reactions that stay."""
+    dice = Dice(np.random.default_rng(5))
+    for motif in sorted(MOTIFS):
+        draft = Draft(2, 3, size=2, molecules=[0, 1], reactions=reactions_of("A -> B;B -> A"))
+        for _ in range(20):
+            before = draft.size, list(draft.molecules), list(draft.genes), list(draft.reactions)
+            if draft.tried(MOTIFS[motif], dice):
+                assert len(draft.reactions) > len(before[3])
+                assert (draft.size, draft.molecules, draft.genes) == before[:3]
+            else:
+                assert (draft.size, draft.molecules, draft.genes, draft.reactions) == before
+            assert draft.room >= 0
