@@ -131,7 +131,7 @@ def infer(  # noqa: PLR0913 - the face of api.md
     meta |= {} if nuts is None else {"divergences": _diverged(nuts, chains)}
     meta |= {"question": asked.told(), "fingerprint": network.fingerprint, "data": data.digest}
     meta |= {"versions": versions(), "notes": notes, "cpu_seconds": time.process_time() - began}
-    about = {"likelihood": told(likelihood), "complete": chains.finished, "meta": meta}
+    about: dict[str, Any] = {"likelihood": told(likelihood), "complete": chains.finished, "meta": meta}
     return Posterior(target.names, **found, prior=asked.prior, data=data, network=network, **about)
 
 

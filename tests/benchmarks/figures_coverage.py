@@ -9,11 +9,11 @@ number.
 
 import argparse
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
 import kinetix as kx
 from kinetix.inference.studies.coverage import coverage
@@ -57,39 +57,36 @@ def data_of(network: kx.ReactionNetwork, kind: dict, seed: int) -> kx.Observatio
     return kx.Observations.from_counts(kind["seen"], np.repeat(times, cells), np.concatenate(counts))
 
 
-def ranks_of(name: str, kind: dict, sets: int) -> tuple[np.ndarray, int]:
-    """Of the truths among the posterior's draws, in STEPS: [sets, P]; and how many posteriors say not to trust them."""
+def ranks_of(name: str, seed: int) -> tuple[list[int], bool]:
+    """Where the truths stand among the draws of one posterior, in STEPS: [P]; and whether it is to be trusted."""
+    kind = KINDS[name]
     network = kx.load(MODELS / f"{name}.xml").replace(parameters=kind["truth"])
-    truth, ranks, doubts = np.array(list(kind["truth"].values())), [], 0
-    for seed in range(sets):
-        data = data_of(network, kind, 1000 + seed)
-        found = kx.infer(network, data, prior=kind["prior"], seed=seed, steps=kind["steps"], **SETTINGS)
-        below = (found.flat < truth).mean(axis=0)
-        ranks.append(np.minimum((below * (STEPS + 1)).astype(np.int64), STEPS))
-        doubts += not found.trusted
-    return np.array(ranks), doubts
+    data = data_of(network, kind, 1000 + seed)
+    found = kx.infer(network, data, prior=kind["prior"], seed=seed, steps=kind["steps"], **SETTINGS)
+    below = (found.flat < np.array(list(kind["truth"].values()))).mean(axis=0)
+    return np.minimum((below * (STEPS + 1)).astype(np.int64), STEPS).tolist(), found.trusted
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", type=int, default=SETS)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", choices=KINDS)
     chosen = parser.parse_args()
     missed = False
     print("| model | rate | true | in the 50 % interval (chance) | in the 90 % interval (chance) |", flush=True)
     print("|---|---|---|---|---|")
     told = []
-    for name, kind in KINDS.items():
-        began = time.process_time()
-        ranks, doubts = ranks_of(name, kind, chosen.sets)
+    for name in [chosen.only] if chosen.only else KINDS:
+        kind = KINDS[name]
+        found = Parallel(n_jobs=chosen.jobs)(delayed(ranks_of)(name, seed) for seed in range(chosen.sets))
+        ranks, doubts = np.array([r for r, _ in found]), sum(not trusted for _, trusted in found)
         for i, (rate, value) in enumerate(kind["truth"].items()):
             rows = {round(100 * row.nominal): row for row in coverage(ranks[:, i], STEPS)}
             cells = [f"{r.held} of {r.runs} ({r.low} to {r.high})" for r in (rows[50], rows[90])]
             print(f"| {name} | {rate} | {value:g} | {' | '.join(cells)} |", flush=True)
             missed |= not (rows[50].passes and rows[90].passes)
-        told.append(
-            f"{name}: {(time.process_time() - began) / len(ranks):.1f} s of CPU a data set, {doubts} of "
-            f"{len(ranks)} posteriors missed R-hat 1.01 or 400 effective draws"
-        )
+        told.append(f"{name}: {doubts} of {len(ranks)} posteriors missed R-hat 1.01 or 400 effective draws")
     print(f"\n{'; '.join(told)}.")
     return 1 if missed else 0
 
