@@ -54,13 +54,11 @@ class Dice:
 class Draft:
     """A structure that motifs add to.
 
-    `own`: the species that are asked for, a gene counting as one though its two states stand as two; `most`: reactions;
-    `hard`: it may hold a template that training never sees.
+    `own`: the species that are asked for, a gene counting as one though its two states stand as two; `most`: reactions.
     """
 
     own: int
     most: int
-    hard: bool = False
     size: int = 0
     molecules: list[int] = field(default_factory=list)
     genes: list[tuple[int, int]] = field(default_factory=list)
@@ -102,13 +100,7 @@ class Draft:
         """Add a motif, or nothing where it would be too much or says nothing new."""
         before = len(self.molecules), len(self.genes), len(self.reactions), self.size
         motif(self, dice)
-        if (
-            self.free >= 0
-            and self.size <= SPECIES
-            and len(self.reactions) > before[2]
-            and self.room >= 0
-            and (self.hard or not has_template(self.reactions))
-        ):
+        if self.free >= 0 and self.size <= SPECIES and len(self.reactions) > before[2] and self.room >= 0:
             return True
         del self.molecules[before[0] :], self.genes[before[1] :], self.reactions[before[2] :]
         self.size = before[3]

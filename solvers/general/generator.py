@@ -3,8 +3,8 @@
 A structure begins with a motif (see `motifs`) by the panel's weights, or with a template on the hard panel, and grows
 by further motifs that take part with its molecules until it has its species, a number between the panel's, and at
 least a number of reactions that is uniform from 1 to the panel's most. Then what would only grow is degraded, and other
-molecules now and then (0.25 where something takes them already, 0.5 where nothing makes them); what has more
-reactions than allowed is drawn again. Rates, starts (a gene has one copy, or two (0.25)) and times are those of
+molecules now and then (0.25 where something makes them, 0.5 where nothing does); what has more reactions than allowed,
+or a template by accident, is drawn again. Rates, starts (a gene has one copy, or two (0.25)) and times are those of
 `scales`. Pilot paths leave out what counts beyond the panel's limit on the way, what fires too often, and what hardly
 moves. Species and reactions are numbered in random order.
 """
@@ -23,7 +23,7 @@ from kinetix.solvers.paths.streams import draw_root
 
 from .canonical import held_out as is_held_out
 from .canonical import signature
-from .drafts import Dice, Draft
+from .drafts import Dice, Draft, has_template
 from .family import REACTIONS, SPECIES, Array, Batch
 from .motifs import MOTIFS, TEMPLATES
 from .paths import Paths, simulate
@@ -101,7 +101,7 @@ class Tally:
     """What became of all that was drawn, by name, and the events of the pilots of what was kept, a path."""
 
     structures: int = 0
-    unclosed: int = 0
+    unfinished: int = 0
     other_side: int = 0
     drawn: int = 0
     too_high: int = 0
@@ -112,7 +112,7 @@ class Tally:
 
     def __str__(self) -> str:
         """One line, shares of what each step was given."""
-        parts = [f"{self.unclosed / max(self.structures, 1):.3f} of structures not closed in time"]
+        parts = [f"{self.unfinished / max(self.structures, 1):.3f} of structures not finished"]
         parts += [f"{name.replace('_', ' ')} {getattr(self, name) / max(self.drawn, 1):.3f}" for name in
                   ("too_high", "too_many", "still", "kept")]  # fmt: skip
         return ", ".join(parts)
@@ -150,7 +150,7 @@ def _round(rng: np.random.Generator, dice: Dice, tries: int, panel: Panel, held_
     drafts = [draft for _ in range(tries) if (draft := _structure(panel, dice)) is not None]
     skeletons = assembled(drafts)
     notes.structures += tries
-    notes.unclosed += tries - len(drafts)
+    notes.unfinished += tries - len(drafts)
     if not panel.templates:
         right = np.array([is_held_out(name) == held_out for name in signature(skeletons.batch)], dtype=np.bool_)
         notes.other_side += int((~right).sum())
@@ -176,17 +176,20 @@ def _judged(found: Paths, notes: Tally) -> Truth:
 
 
 def _structure(panel: Panel, dice: Dice) -> Draft | None:
-    """One structure, or None where it could not be finished."""
-    draft = Draft(dice.between(*panel.species), panel.reactions, hard=bool(panel.templates))
+    """One structure, or None where it has no room for what it needs, or holds a template that it should not."""
+    draft = Draft(dice.between(*panel.species), panel.reactions)
     least = dice.between(1, panel.reactions)
     if panel.templates:
         TEMPLATES[dice.pick(panel.templates)](draft, dice)
     keys, sums = panel.running
     for _ in range(TRIES):
-        if draft.room <= 0 or (draft.free == 0 and len(draft.reactions) >= least):
+        if draft.free == 0 and len(draft.reactions) >= least:
             break
-        draft.tried(MOTIFS[dice.weighed(keys, sums)], dice)
-    return draft if draft.free == 0 and draft.closed(dice) else None
+        if draft.tried(MOTIFS[dice.weighed(keys, sums)], dice) and draft.room == 0:
+            break
+    if draft.free > 0 or not draft.closed(dice):
+        return None
+    return draft if panel.templates or not has_template(draft.reactions) else None
 
 
 def assembled(drafts: list[Draft]) -> Skeletons:

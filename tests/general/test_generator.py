@@ -209,14 +209,14 @@ def test_times_are_log_uniform_over_three_decades():
 
 @pytest.mark.parametrize("name", PANELS)
 def test_counts_fill_the_range(drawn, name):
-    """Of the largest mean count, a tenth of the networks lie below a tenth of the limit, a tenth above a third.
+    """Of the largest mean count, a tenth of the networks lie below a tenth of the limit, a tenth above a quarter.
 
     Mutants seen to fail: levels in a third of the range; what is made does not make up for what is taken.
     """
     found = simulate(drawn[name], np.ones((400, 1)), 60, (7, 8), most_events=2 * MOST_EVENTS)
     low, high = np.quantile(found.counts[:, :, 0].mean(axis=1).max(axis=1), (0.1, 0.9)) / PANELS[name].limit
     assert low < 0.1
-    assert high > 0.3
+    assert high > 0.25
 
 
 def test_every_reaction_can_happen():
@@ -259,10 +259,10 @@ def test_the_tally_adds_up():
     """Mutant seen to fail: networks that are counted twice."""
     tally = Tally()
     draw(np.random.default_rng(21), 300, SMALL, held_out=True, tally=tally)
-    assert tally.structures == tally.unclosed + tally.other_side + tally.drawn
+    assert tally.structures == tally.unfinished + tally.other_side + tally.drawn
     assert tally.drawn == tally.too_high + tally.too_many + tally.still + tally.kept
     assert sum(len(part) for part in tally.events) == tally.kept >= 300
-    assert 0.8 < tally.other_side / (tally.structures - tally.unclosed) < 0.97
+    assert 0.8 < tally.other_side / (tally.structures - tally.unfinished) < 0.97
     assert "kept" in str(tally)
 
 

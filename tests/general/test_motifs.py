@@ -72,7 +72,7 @@ def test_motifs_are_what_they_say(motif):
     """All variants of each, and no other. Mutants seen to fail: each motif with one sign or species changed."""
     dice, drafts = Dice(np.random.default_rng(1)), []
     for _ in range(400):
-        drafts.append(Draft(5, 10, hard=True))
+        drafts.append(Draft(5, 10))
         (MOTIFS | TEMPLATES)[motif](drafts[-1], dice)
     assert set(names([d for d in drafts if d.reactions])) == {name(text) for text in FROM_NOTHING[motif]}
 
