@@ -3,34 +3,28 @@
 Second-order moment closure: the equations of means and covariances with third cumulants left out (P. Whittle, J. R.
 Stat. Soc. B 19 (1957) 268; C. A. Gomez-Uribe, G. C. Verghese, J. Chem. Phys. 126 (2007) 024109,
 doi:10.1063/1.2408422), exact where every law is of first order. Where its answer is no covariance matrix, the linear
-noise approximation stands in, whose means follow the rate equations. Both are integrated over `STEPS` growing steps
-by a linearly implicit method of second order, ROS2 (J. G. Verwer et al., SIAM J. Sci. Comput. 20 (1999) 1456,
-doi:10.1137/S1064827597326651), which keeps its order with any Jacobian and damps what is stiff.
+noise approximation stands in, whose means follow the rate equations.
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .family import SPECIES, Batch
+from .moment_kernel import run
 
-STEPS, FIRST = 40, 1e-4
-"""Steps, and the first one as a share of the time; the others grow in proportion to what has passed."""
-
-BLOCK = 256
-"""Problems that are integrated side by side."""
-
-GAMMA = 1 - 0.5**0.5
+Array = NDArray[np.float64]
 
 LEAST = 1e-9
 """A mean is at least this."""
 
-TOLERANCE = 1e-6
-"""A covariance matrix may have eigenvalues as far below 0, as a share of the largest."""
+TOLERANCE = 1e-2
+"""What is below 0 by this, beside what it is compared to, is an error of the integration."""
 
 
 class Moments(NamedTuple):
@@ -75,54 +69,35 @@ class Laws(NamedTuple):
         return expected.clamp(min=0.0), slopes[..., :SPECIES]
 
 
-def moments(batch: Batch, device: torch.device | str = "cpu") -> Moments:
+def moments(batch: Batch) -> Moments:
     """The moments at time 1 of every problem, float64; in no network are they NaN."""
-    blocks = [_block(batch[k : k + BLOCK], device) for k in range(0, max(len(batch), 1), BLOCK)]
-    return Moments(*(torch.cat(parts) for parts in zip(*blocks, strict=True)))
+    means, spread, good = _integrated(batch, closed=True)
+    if not good.all():
+        means[~good], spread[~good], other = _integrated(batch[~good], closed=False)
+        lost = np.nonzero(~good)[0][~other]
+        means[lost] = batch.starts[lost]
+        spread[lost] = 0.0
+    return Moments(*(torch.from_numpy(part) for part in (np.maximum(means, LEAST), _positive(spread), good)))
 
 
-def _block(batch: Batch, device: torch.device | str) -> Moments:
-    laws = Laws.of(batch, device)
-    starts = torch.from_numpy(batch.starts).double().to(device)
-    with torch.no_grad():
-        means, spread = _integrated(laws, starts, closed=True)
-        good = _are_moments(means, spread)
-        if not good.all():
-            some = Laws(*(part[~good] for part in laws))
-            means[~good], spread[~good] = _integrated(some, starts[~good], closed=False)
-            bad = ~_are_moments(means, spread)
-            means[bad], spread[bad] = starts[bad], torch.diag_embed(starts[bad])
-    return Moments(means.clamp(min=LEAST), spread, good)
+def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
+    means, spread = np.zeros((len(batch), SPECIES)), np.zeros((len(batch), SPECIES, SPECIES))
+    good = np.zeros(len(batch), dtype=np.bool_)
+    run(
+        batch.reactants, batch.rates, batch.change, batch.starts, batch.species, batch.reactions, closed,
+        means, spread, good,
+    )  # fmt: skip
+    return means, spread, good & _are_moments(means, spread)
 
 
-def _integrated(laws: Laws, starts: Tensor, *, closed: bool) -> tuple[Tensor, Tensor]:
-    grown = FIRST ** (1 / (STEPS - 1))
-    ends = [0.0, *(grown ** (STEPS - 1 - k) for k in range(STEPS))]
-    eye = torch.eye(SPECIES, dtype=starts.dtype, device=starts.device)
-    means, spread = starts, torch.zeros_like(eye).expand(len(starts), -1, -1)
-
-    def slope(m: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        expected, slopes = laws(m, c if closed else torch.zeros_like(c))
-        drift = laws.change.transpose(1, 2) @ slopes
-        flow = drift @ c
-        noise = laws.change.transpose(1, 2) @ (expected[..., None] * laws.change)
-        return (expected[:, None] @ laws.change)[:, 0], flow + flow.transpose(1, 2) + noise, drift
-
-    for before, after in itertools.pairwise(ends):
-        h = after - before
-        m1, c1, drift = slope(means, spread)
-        back = torch.linalg.inv_ex(eye - GAMMA * h * drift)[0]
-        k1, q1 = (back @ m1[..., None])[..., 0], back @ c1 @ back.transpose(1, 2)
-        m2, c2, _ = slope(means + h * k1, spread + h * q1)
-        k2 = (back @ (m2 - 2 * k1)[..., None])[..., 0]
-        q2 = back @ (c2 - 2 * q1) @ back.transpose(1, 2)
-        means, spread = means + h * (1.5 * k1 + 0.5 * k2), spread + h * (1.5 * q1 + 0.5 * q2)
-    return means, spread
+def _are_moments(means: Array, spread: Array) -> NDArray[np.bool_]:
+    """Finite, means not negative, covariances positive semidefinite, to the error of the integration: [N]."""
+    finite = np.isfinite(means).all(axis=1) & np.isfinite(spread).all(axis=(1, 2))
+    values = np.linalg.eigvalsh(np.where(finite[:, None, None], spread, 0.0))
+    return np.asarray(finite & (means > -TOLERANCE).all(axis=1) & (values[:, 0] >= -TOLERANCE * (1 + values[:, -1])))
 
 
-def _are_moments(means: Tensor, spread: Tensor) -> Tensor:
-    """Finite, means not negative, covariances positive semidefinite: [N]."""
-    finite = torch.isfinite(means).all(dim=-1) & torch.isfinite(spread).all(dim=-1).all(dim=-1)
-    safe = torch.where(finite[:, None, None], spread, 0.0)
-    values = torch.linalg.eigvalsh(safe)
-    return finite & (means > -1e-6).all(dim=-1) & (values[:, 0] >= -TOLERANCE * values[:, -1].clamp(min=1.0))
+def _positive(spread: Array) -> Array:
+    """The nearest matrices without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(spread)
+    return np.asarray((vectors * np.maximum(values, 0.0)[:, None]) @ vectors.transpose(0, 2, 1))
