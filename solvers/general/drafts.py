@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -110,15 +111,16 @@ class Draft:
     def room(self) -> int:
         """Reactions that can still come, beside the decays of molecules that would only grow."""
         rise, fall = self.sides()
-        return self.most - len(self.reactions) - len((rise - fall).intersection(self.molecules))
+        return self.most - len(self.reactions) - len(rise - fall)
 
     def sides(self) -> tuple[set[int], set[int]]:
-        """Species that some reaction makes, and those that some reaction takes."""
+        """Molecules that some reaction makes, and those that some reaction takes alone; genes as they switch aside."""
         rise: set[int] = set()
         fall: set[int] = set()
-        for _, change in self.reactions:
-            for s, c in change:
-                (rise if c > 0 else fall).add(s)
+        for taken, made in self._moved():
+            rise |= made
+            if len(taken) == 1:
+                fall |= taken
         return rise, fall
 
     def decay(self, s: int) -> None:
@@ -136,13 +138,13 @@ class Draft:
             self.decay(dice.pick(open_ones))
         return len(self.reactions) <= self.most
 
-    def _moved(self) -> list[tuple[set[int], set[int]]]:
-        """Molecules that each reaction takes and makes."""
-        own = set(self.molecules)
-        return [
-            ({s for s, c in change if c < 0} & own, {s for s, c in change if c > 0} & own)
-            for _, change in self.reactions
-        ]
+    def _moved(self) -> list[tuple[frozenset[int], frozenset[int]]]:
+        """Molecules that each reaction takes and makes, but where a gene changes its state."""
+        sides = [_sides(change) for _, change in self.reactions]
+        if not self.genes:
+            return sides
+        genes = {s for gene in self.genes for s in gene}
+        return [(taken, made) for taken, made in sides if genes.isdisjoint(taken) and genes.isdisjoint(made)]
 
     def _fed(self) -> set[int]:
         """Molecules that come from nothing, from catalysts or genes, or from such molecules."""
@@ -153,12 +155,20 @@ class Draft:
         return fed
 
     def _drained(self) -> set[int]:
-        """Molecules that can be degraded, alone or with others, or turned into such molecules only."""
+        """Molecules that can be degraded, or turned into such molecules only, without one of another kind: a partner
+        may be used up.
+        """
         drained: set[int] = set()
         moved = self._moved()
         for _ in self.molecules:
-            drained |= {s for taken, made in moved if made <= drained for s in taken}
+            drained |= {s for taken, made in moved if len(taken) == 1 and made <= drained for s in taken}
         return drained
+
+
+@cache
+def _sides(change: tuple[tuple[int, int], ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """Species that become fewer, and more."""
+    return frozenset(s for s, c in change if c < 0), frozenset(s for s, c in change if c > 0)
 
 
 def has_template(reactions: Sequence[Reaction]) -> bool:
@@ -172,14 +182,9 @@ def has_template(reactions: Sequence[Reaction]) -> bool:
 
 
 def _is_enzymatic(reactions: Sequence[Reaction]) -> bool:
-    made: list[tuple[int, set[int]]] = []
-    split: list[tuple[int, set[int]]] = []
-    for _, change in reactions:
-        lost, gained = [s for s, c in change if c < 0], [s for s, c in change if c > 0]
-        if len(lost) == 2 and len(gained) == 1:
-            made.append((gained[0], set(lost)))
-        if len(lost) == 1 and len(gained) == 2:
-            split.append((lost[0], set(gained)))
+    sides = [_sides(change) for _, change in reactions]
+    made = [(s, lost) for lost, gained in sides if len(lost) == 2 and len(gained) == 1 for s in gained]
+    split = [(s, gained) for lost, gained in sides if len(lost) == 1 and len(gained) == 2 for s in lost]
     return any(s == q and len(a & b) == 1 for s, a in made for q, b in split)
 
 

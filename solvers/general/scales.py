@@ -65,12 +65,14 @@ class Skeletons:
     @property
     def molecules(self) -> Truth:
         """Species that are neither padding nor states of genes: [N, S]."""
-        return (self.states[..., 0] == SPECIES) & (np.arange(SPECIES) < self.species[:, None])
+        found: Truth = (self.states[..., 0] == SPECIES) & (np.arange(SPECIES) < self.species[:, None])
+        return found
 
     @property
     def real(self) -> Truth:
         """Reactions that are no padding: [N, R]."""
-        return np.arange(self.change.shape[1]) < self.reactions[:, None]
+        found: Truth = np.arange(self.change.shape[1]) < self.reactions[:, None]
+        return found
 
 
 def scaled(skeletons: Skeletons, limit: int, rng: np.random.Generator) -> Batch:
@@ -167,7 +169,8 @@ def _starts(skeletons: Skeletons, copies: Integers, limit: int, rng: np.random.G
     pairs = (skeletons.reactants[..., 0] == skeletons.reactants[..., 1])[..., None]
     twice = (pairs & (np.arange(SPECIES) == skeletons.reactants[..., :1])).any(axis=1)
     alone = skeletons.molecules & twice & (starts == 1) & ~(skeletons.change > 0).any(axis=1)
-    return np.where(dead, np.maximum(drawn, 1 + twice), starts + alone)
+    found: Integers = np.where(dead, np.maximum(drawn, 1 + twice), starts + alone)
+    return found
 
 
 def _reached(skeletons: Skeletons, starts: Integers) -> Truth:
