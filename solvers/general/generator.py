@@ -57,6 +57,9 @@ TRIES = 40
 ROUND = 2048
 """Most structures that are drawn before pilots judge them."""
 
+MOST_EMPTY = 300
+"""Rounds of which nothing is left, one after another, before a panel is held for impossible."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -124,14 +127,17 @@ def draw(
     """`number` networks of a panel: those with structures that training may see, or those that are held out (see
     `canonical.held_out`); networks with a template all belong to the hard panel, and `held_out` says nothing there.
 
-    `tally` counts what is left out on the way.
+    `tally` counts what is left out on the way. SettingError for panels of which nothing comes up.
     """
     dice, notes = Dice(rng), tally or Tally()
     found: list[Batch] = []
-    missing = number
+    missing, empty = number, 0
     while missing > 0:
+        if empty == MOST_EMPTY:
+            raise SettingError("no network of the panel comes up", place="panel", mend="give more motifs, or more room")
         batch = _round(rng, dice, min(ROUND, 2 * missing + 16), panel, held_out, notes)[:missing]
         missing -= len(batch)
+        empty = 0 if len(batch) else empty + 1
         found.append(batch)
     return shuffled(Batch.joined(found), rng) if found else _round(rng, dice, 1, panel, held_out, notes)[:0]
 

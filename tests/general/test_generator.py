@@ -109,8 +109,8 @@ def test_networks_belong_to_their_panel(drawn, name):
         assert not batch.starts[n, batch.species[n] :].any()
 
 
-def test_own_species_are_uniform_and_genes_count_once():
-    """The three sizes of the small panel, before anything is left out. Mutant seen to fail: genes count twice."""
+def test_genes_count_once_among_the_own_species():
+    """The three sizes of the small panel, before pilots. Mutant seen to fail: genes count twice."""
     dice = Dice(np.random.default_rng(11))
     found = [draft for _ in range(600) if (draft := _structure(SMALL, dice)) is not None]
     own = np.array([len(draft.molecules) + len(draft.genes) for draft in found])
@@ -281,3 +281,9 @@ def test_the_tally_adds_up():
 def test_impossible_panels_are_refused(settings, reason):
     with pytest.raises(kx.SettingError, match=reason):
         Panel(**settings)
+
+
+def test_a_panel_without_networks_ends():
+    """Genes that make more, of which none comes to be. Mutant seen to fail: none, it would run for ever."""
+    with pytest.raises(kx.SettingError, match="no network"):
+        draw(np.random.default_rng(22), 1, Panel((1, 3), 6, weights={"gene_production": 1.0}))
