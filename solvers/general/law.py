@@ -14,7 +14,7 @@ from torch.nn import functional
 SHARE = 0.02
 """A conditional mean is at least this share of the mean: regressions know no sign."""
 
-BEND = 0.05
+BEND = 1e-4
 """Beyond the last value of a binomial law its ratios of neighbours go on at this share of a Poisson law's."""
 
 LAWS = 2
@@ -47,7 +47,7 @@ class CountLaw(nn.Module):
         means = base[:, None] * torch.exp(moves[..., 0].clamp(-4, 4))
         spreads = (spread.clamp(0.02, 50.0)[:, None] * torch.exp(moves[..., 1].clamp(-4, 4)))[..., None]
         ratio = means[..., None] + (k - 1) * (spreads - 1)
-        ratio = torch.maximum(ratio, BEND * means[..., None]) / (spreads * k)
+        ratio = torch.maximum(ratio, BEND * means[..., None] * spreads) / (spreads * k)
         logs = functional.pad(torch.log(ratio).cumsum(dim=-1), (1, 0))
         laws = torch.log_softmax(logs, dim=-1) + torch.log_softmax(weights + self.weights, dim=-1)[..., None]
         mixed = torch.logsumexp(laws, dim=1)

@@ -3,7 +3,8 @@
 Second-order moment closure: the equations of means and covariances with third cumulants left out (P. Whittle, J. R.
 Stat. Soc. B 19 (1957) 268; C. A. Gomez-Uribe, G. C. Verghese, J. Chem. Phys. 126 (2007) 024109,
 doi:10.1063/1.2408422), exact where every law is of first order. Where its answer is no covariance matrix, the linear
-noise approximation stands in, whose means follow the rate equations.
+noise approximation stands in, whose means follow the rate equations. Closures are known to run away (R. Grima, J. Chem.
+Phys. 136 (2012) 154105): variances far above the square of the mean are taken for that.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ Array = NDArray[np.float64]
 
 LEAST = 1e-9
 """A mean is at least this."""
+
+MOST = 1e4
+"""And at most this."""
+
+WIDEST, HIGHEST = 4.0, 256.0
+"""A variance is at most the first, times (mean + 5)^2, and at most the mean times the second, as that of any law of
+counts up to there; what is wider has run away, or is narrowed."""
 
 TOLERANCE = 1e-2
 """What is below 0 by this, beside what it is compared to, is an error of the integration."""
@@ -75,9 +83,11 @@ def moments(batch: Batch) -> Moments:
     if not good.all():
         means[~good], spread[~good], other = _integrated(batch[~good], closed=False)
         lost = np.nonzero(~good)[0][~other]
-        means[lost] = batch.starts[lost]
-        spread[lost] = 0.0
-    return Moments(*(torch.from_numpy(part) for part in (np.maximum(means, LEAST), _positive(spread), good)))
+        finite = np.isfinite(means[lost]) & (means[lost] >= 0)
+        means[lost] = np.where(finite, means[lost], batch.starts[lost])
+        spread[lost] = np.where(np.isfinite(spread[lost]).all(axis=(1, 2), keepdims=True), spread[lost], 0.0)
+    means = np.clip(means, LEAST, MOST)
+    return Moments(*(torch.from_numpy(part) for part in (means, _narrowed(means, _positive(spread)), good)))
 
 
 def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
@@ -91,10 +101,23 @@ def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np
 
 
 def _are_moments(means: Array, spread: Array) -> NDArray[np.bool_]:
-    """Finite, means not negative, covariances positive semidefinite, to the error of the integration: [N]."""
+    """Finite, not run away, and, to the error of the integration, means >= 0 and covariances semidefinite: [N]."""
     finite = np.isfinite(means).all(axis=1) & np.isfinite(spread).all(axis=(1, 2))
     values = np.linalg.eigvalsh(np.where(finite[:, None, None], spread, 0.0))
-    return np.asarray(finite & (means > -TOLERANCE).all(axis=1) & (values[:, 0] >= -TOLERANCE * (1 + values[:, -1])))
+    positive = (means > -TOLERANCE).all(axis=1) & (values[:, 0] >= -TOLERANCE * (1 + values[:, -1]))
+    kept = (np.einsum("nss->ns", spread) <= _widest(means) + TOLERANCE).all(axis=1) & (means <= MOST).all(axis=1)
+    return np.asarray(finite & positive & kept)
+
+
+def _widest(means: Array) -> Array:
+    return np.asarray(np.minimum(WIDEST * (means + 5) ** 2, HIGHEST * np.maximum(means, LEAST)))
+
+
+def _narrowed(means: Array, spread: Array) -> Array:
+    """Covariances whose variances are no wider than may be, correlations as they were."""
+    variances = np.einsum("nss->ns", spread)
+    factors = np.sqrt(np.minimum(1.0, _widest(means) / np.maximum(variances, LEAST)))
+    return np.asarray(spread * factors[:, :, None] * factors[:, None])
 
 
 def _positive(spread: Array) -> Array:

@@ -42,7 +42,7 @@ class Size:
     blocks: int = 2
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """Of every context: what was read, the species' vectors [B, S, d], the gates between pairs, the regression."""
 
     prompt: Prompt
@@ -52,10 +52,10 @@ class _Known(NamedTuple):
     spread: Tensor
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Of every row: its context, the counts, surprises and tokens of the species so far, the conditional mean."""
 
-    known: Shared[_Known]
+    known: Shared[Known]
     which: Tensor
     counts: Tensor
     surprises: Tensor
@@ -121,14 +121,14 @@ class GeneralNet(Autoregressive):
         batch, states, length = values.shape
         state, flat = self.begin(context), values.reshape(batch * states, length)
         spread = torch.arange(batch, device=values.device).repeat_interleave(states)
-        state = _State(state.known, spread, *(part[spread] for part in state[2:]))
+        state = State(state.known, spread, *(part[spread] for part in state[2:]))
         found = []
         for i in range(length):
             raw, state = self.advance(state, i, flat[:, i - 1] if i else None)
             found.append(raw.reshape(batch, states, -1))
         return found
 
-    def begin(self, context: Tensor) -> _State:
+    def begin(self, context: Tensor) -> State:
         """What the net knows of every context, and no counts yet."""
         core, prompt = self.core, read(context)
         species, reactions = core.of_species(prompt.species), core.of_reactions(prompt.reactions)
@@ -142,16 +142,20 @@ class GeneralNet(Autoregressive):
         rows = factor / diagonal[:, None]
         pairs = core.pair(torch.stack([rows.clamp(-3, 3), prompt.fano.clamp(-3, 3)], dim=-1))
         gates = core.left(vectors)[:, :, None] * core.right(vectors)[:, None] + pairs
-        known = Shared(_Known(prompt, vectors, gates, rows, diagonal**2))
+        known = Shared(Known(prompt, vectors, gates, rows, diagonal**2))
         which = torch.arange(len(context), device=context.device)
         none = prompt.means[:, :0]
-        return _State(known, which, none, none, vectors[:, :0], prompt.means[:, 0])
+        return State(known, which, none, none, vectors[:, :0], prompt.means[:, 0])
 
-    def advance(self, state: _State, position: int, previous: Tensor | None) -> tuple[Tensor, _State]:
+    def advance(self, state: State, position: int, previous: Tensor | None) -> tuple[Tensor, State]:
         """Take in the last count, then predict the next."""
-        core, known, which = self.core, state.known.value, state.which
         if previous is not None:
-            state = self._taken_in(state, position - 1, previous.to(known.vectors.dtype))
+            state = self.take(state, position - 1, previous)
+        return self.predict(state, position, self.caps[position]), state
+
+    def predict(self, state: State, position: int, cap: int) -> Tensor:
+        """Raw logits of the count of the species at a position of the prompt: [rows, cap]."""
+        core, known, which = self.core, state.known.value, state.which
         mean, spread = state.mean, known.spread[which, position]
         whole = known.prompt.means[which, position]
         features = [torch.log(whole + 1e-3) / 5, torch.log(spread + 0.03) / 2]
@@ -162,12 +166,13 @@ class GeneralNet(Autoregressive):
             h = h + (known.gates[which, position, :position] * state.tokens).sum(dim=1)
         for norm, block in zip(core.norms, core.blocks, strict=False):
             h = h + block(norm(h))
-        raw = core.law(core.head(core.norms[-1](h)), mean, whole, spread, self.caps[position])
-        return self._possible(raw, state, position), state
+        raw = core.law(core.head(core.norms[-1](h)), mean, whole, spread, cap)
+        return self._possible(raw, state, position)
 
-    def _taken_in(self, state: _State, last: int, count: Tensor) -> _State:
+    def take(self, state: State, last: int, value: Tensor) -> State:
+        """Take in the count [rows] of the species at position `last`."""
         core, known, which = self.core, state.known.value, state.which
-        prompt = known.prompt
+        prompt, count = known.prompt, value.to(known.vectors.dtype)
         root = torch.sqrt(prompt.means + FAINT)[which]
         surprise = (count - state.mean) / root[:, last]
         surprises = torch.cat([state.surprises, surprise[:, None]], dim=1)
@@ -181,9 +186,9 @@ class GeneralNet(Autoregressive):
         token = core.count(torch.stack(features, dim=-1)) + core.small(count.long().clamp(max=SMALL))
         token = functional.silu(token + core.own(known.vectors[which, last]))
         counts = torch.cat([state.counts, count[:, None]], dim=1)
-        return _State(state.known, which, counts, surprises, torch.cat([state.tokens, token[:, None]], dim=1), mean)
+        return State(state.known, which, counts, surprises, torch.cat([state.tokens, token[:, None]], dim=1), mean)
 
-    def _possible(self, raw: Tensor, state: _State, position: int) -> Tensor:
+    def _possible(self, raw: Tensor, state: State, position: int) -> Tensor:
         """The logits, with FLOOR at counts that a conserved sum forbids, and at all but 0 in padding."""
         prompt, which = state.known.value.prompt, state.which
         weights, sums = prompt.weights[which], prompt.sums[which]  # [rows, L, S], [rows, L]

@@ -75,6 +75,28 @@ def test_where_the_closure_fails_the_linear_noise_approximation_stands_in():
     assert (values[:, 0] >= -1e-5 * values[:, -1].clamp(min=1.0)).all()
 
 
+def test_a_closure_that_runs_away_is_left():
+    """X + Y -> 2 X against decay: third cumulants left out, the variances grow without end. Mutant seen to fail:
+    whatever is finite taken."""
+    laws = [("grow", {"X": 1, "Y": 1}, {"X": 2}, "a"), ("decay", {"X": 1}, {}, "d"), ("feed", {}, {"Y": 1}, "f")]
+    network = exact.network(
+        {"X": 0, "Y": 12}, {"a": 0.7, "d": 5.0, "f": 0.7, "in": 1.0}, [*laws, ("in", {}, {"X": 1}, "in")]
+    )
+    _, covariance = exact_moments(network, 1.0)
+    found = moments(batch_of(network, 1.0))
+    assert (found.covariances[0, :2, :2].diagonal().numpy() < 40 * covariance.diagonal()).all()
+    assert (found.covariances.diagonal(dim1=1, dim2=2) <= 256 * found.means + 1e-6).all()
+
+
+def test_what_grows_beyond_all_counts_stays_finite():
+    """Mutant seen to fail: variances as they come."""
+    network = exact.network({"X": 1}, {"k": 12.0}, [("double", {"X": 1}, {"X": 2}, "k")])
+    found = moments(batch_of(network, 1.0))
+    assert not found.closed[0]
+    assert float(found.means[0, 0]) <= 1e4
+    assert float(found.covariances[0, 0, 0]) <= 256 * float(found.means[0, 0]) + 1e-6
+
+
 def test_what_one_problem_gets_does_not_depend_on_the_others():
     network = exact.autoregulation()
     model, rng = compile_network(network), np.random.default_rng(1)
