@@ -70,7 +70,7 @@ FILES = {"autoregulation_start": "autoregulation"}
 
 NETS = {
     "autoregulation": (kx.MET(), (0.0, 10.0), 60),
-    "mrna_turnover": (kx.MET(observed=SEEN, width=64, layers=2, teacher="trajectories", held_out=0), (3.0, 3.0), 300),
+    "mrna_turnover": (kx.MET(observed=SEEN, width=64, layers=2, teacher="trajectories", held_out=0), (3.0, 3.0), 900),
 }
 """Settings, times and CPU seconds of the nets, each over the box of its priors."""
 
