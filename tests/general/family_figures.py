@@ -59,7 +59,7 @@ def panel(name, number=40):
     for question in found.questions:
         started = time.process_time()
         try:
-            solved = kx.FSP().solve(question.problem)
+            solved = question.exact()
         except kx.KinetixError as error:
             failed += 1
             print("  failed:", error)
