@@ -64,7 +64,7 @@ class Question:
         return Problem.of(self.network, [1.0])
 
     def exact(self) -> Solution:
-        """The exact law at time 1, with its error; TruncationError where the prediction was too low by far."""
+        """The exact law at time 1, with its error; TruncationError where pilots saw far too little of it."""
         return EXACT.solve(self.problem)
 
 
