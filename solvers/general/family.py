@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sympy
@@ -55,7 +56,7 @@ class Batch:
         return Batch(*(part[some] for part in self.parts))
 
     @property
-    def parts(self) -> tuple[NDArray[np.generic], ...]:
+    def parts(self) -> tuple[Any, ...]:
         """The arrays, in the order of the fields."""
         return self.reactants, self.rates, self.change, self.starts, self.species, self.reactions
 

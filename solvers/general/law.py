@@ -40,7 +40,7 @@ class CountLaw(nn.Module):
 
     def forward(self, out: Tensor, mean: Tensor, whole: Tensor, spread: Tensor, cap: int) -> Tensor:
         """Logits [B, cap] from outputs [B, .], the conditional mean, the mean without condition, the spread: [B]."""
-        moves, weights, near, far = out.split([2 * LAWS, LAWS, NEAR, KNOTS], dim=1)
+        moves, weights, near, far = torch.split(out, [2 * LAWS, LAWS, NEAR, KNOTS], dim=1)
         k = torch.arange(1, cap, device=out.device, dtype=out.dtype)
         moves = moves.reshape(-1, LAWS, 2) + self.moves
         base = torch.maximum(mean, SHARE * whole).clamp(min=1e-6)

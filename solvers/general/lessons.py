@@ -115,5 +115,5 @@ class Lessons:
 def block(context: Tensor, states: Integers) -> Block:
     """The block of contexts [B, C] with states [B, n, S]; states outside the largest window are left out."""
     window = window_of(states)
-    inside = (states < window).all(axis=2)
+    inside = np.asarray((states < window).all(axis=2))
     return Block(prefix_tree(context, [s[ok] for s, ok in zip(states, inside, strict=True)]), window)

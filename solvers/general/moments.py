@@ -102,7 +102,7 @@ def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np
 
 def _are_moments(means: Array, spread: Array) -> NDArray[np.bool_]:
     """Finite, not run away, and, to the error of the integration, means >= 0 and covariances semidefinite: [N]."""
-    finite = np.isfinite(means).all(axis=1) & np.isfinite(spread).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(means).all(axis=1) & np.isfinite(spread).all(axis=(1, 2)))
     values = np.linalg.eigvalsh(np.where(finite[:, None, None], spread, 0.0))
     positive = (means > -TOLERANCE).all(axis=1) & (values[:, 0] >= -TOLERANCE * (1 + values[:, -1]))
     kept = (np.einsum("nss->ns", spread) <= _widest(means) + TOLERANCE).all(axis=1) & (means <= MOST).all(axis=1)

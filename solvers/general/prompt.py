@@ -59,7 +59,7 @@ SIZE = sum(_SIZES)
 
 def read(context: Tensor) -> Prompt:
     """The features from the rows that `Prompted` has made: [N, SIZE]."""
-    parts = context.split(_SIZES, dim=1)
+    parts = torch.split(context, list(_SIZES), dim=1)
     return Prompt(*(part.reshape(-1, *shape) for part, shape in zip(parts, _SHAPES, strict=True)))
 
 

@@ -57,7 +57,8 @@ def leaves(net: Autoregressive, tree: PrefixTree) -> Tensor:
 def log_probs(core: Core, case: Case) -> Array:
     """What the net states of the case's states: [N]."""
     tree = prefix_tree(case.context[None], [case.states])
-    return leaves(net_over(core, window_of(case.states)), tree).numpy().astype(np.float64)
+    found: Tensor = leaves(net_over(core, window_of(case.states)), tree)
+    return np.asarray(found.numpy(), dtype=np.float64)
 
 
 def hellinger(core: Core, cases: Sequence[Case]) -> Array:
