@@ -59,6 +59,7 @@ def test_what_is_left_out_is_counted(monkeypatch):
     assert all(question.states <= 300 for question in found.questions)
     refusals = found.refusals
     assert refusals.drawn == 12 + refusals.states + refusals.seconds + refusals.refused
+    assert refusals.states > 0
     assert refusals.share == (refusals.drawn - 12) / refusals.drawn > 0.1
     assert found.tally.kept >= refusals.drawn
 
