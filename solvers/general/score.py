@@ -58,10 +58,11 @@ def log_probs(core: Core, case: Case) -> Array:
     """What the net states of the case's states: [N]."""
     tree = prefix_tree(case.context[None], [case.states])
     found: Tensor = leaves(net_over(core, window_of(case.states)), tree)
-    return np.asarray(found.numpy(), dtype=np.float64)
+    result: Array = found.double().numpy()
+    return result
 
 
 def hellinger(core: Core, cases: Sequence[Case]) -> Array:
     """The Hellinger distances of the joint laws: one a case."""
     overlaps = [np.sqrt(case.p * np.exp(log_probs(core, case))).sum() for case in cases]
-    return np.sqrt(np.clip(1 - np.array(overlaps), 0.0, None))
+    return np.asarray(np.sqrt(np.clip(1 - np.array(overlaps), 0.0, None)))
