@@ -48,10 +48,18 @@ class CountLaw(nn.Module):
         spreads = (spread.clamp(0.02, 50.0)[:, None] * torch.exp(moves[..., 1].clamp(-4, 4)))[..., None]
         ratio = means[..., None] + (k - 1) * (spreads - 1)
         ratio = torch.maximum(ratio, BEND * means[..., None] * spreads) / (spreads * k)
-        logs = functional.pad(torch.log(ratio).cumsum(dim=-1), (1, 0))
-        laws = torch.log_softmax(logs, dim=-1) + torch.log_softmax(weights + self.weights, dim=-1)[..., None]
+        logs = _nothing(means, spreads[..., 0])[..., None] + functional.pad(torch.log(ratio).cumsum(dim=-1), (1, 0))
+        laws = logs + torch.log_softmax(weights + self.weights, dim=-1)[..., None]
         mixed = torch.logsumexp(laws, dim=1)
         return mixed + functional.pad(near, (0, max(0, cap - NEAR)))[:, :cap] + _spline(far, base, spread, cap)
+
+
+def _nothing(mean: Tensor, spread: Tensor) -> Tensor:
+    """The log-probability of 0 in Katz's family: -mean log(spread) / (spread - 1)."""
+    more = spread - 1
+    near = more.abs() < 1e-2
+    safe = torch.where(near, 1.0, more)
+    return -mean * torch.where(near, 1 - more / 2 + more**2 / 3, torch.log1p(safe) / safe)
 
 
 def _spline(heights: Tensor, mean: Tensor, spread: Tensor, cap: int) -> Tensor:
