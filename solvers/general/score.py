@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from kinetix.distribution import Tabulated
+from kinetix.errors import TruncationError
 from kinetix.solvers.nets.autoregressive import Autoregressive
 from kinetix.solvers.nets.prefixes import PrefixTree, prefix_tree, rows_of
 
+from .family import SPECIES
 from .lessons import net_over, window_of
 from .net import Core
+from .panels import Question, panel
+from .prompt import Prompted
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -38,6 +44,18 @@ class Case:
         order = np.lexsort(states.T[::-1])
         object.__setattr__(self, "states", states[order])
         object.__setattr__(self, "p", p[order])
+
+    @classmethod
+    def of(cls, question: Question) -> Case:
+        """A problem of a panel with its exact law. TruncationError where that turns out too large."""
+        law = question.exact().laws[0]
+        assert isinstance(law, Tabulated)
+        kept = np.nonzero(law.p > LEAST)[0]
+        counts = law.space.states(kept)
+        padded = np.zeros((len(counts), SPECIES), dtype=np.int64)
+        padded[:, : counts.shape[1]] = counts
+        prompted = Prompted.of(question.batch)
+        return cls(prompted.context[0], padded[:, prompted.order[0]], law.p[kept])
 
 
 @torch.no_grad()
@@ -66,3 +84,31 @@ def hellinger(core: Core, cases: Sequence[Case]) -> Array:
     """The Hellinger distances of the joint laws: one a case."""
     overlaps = [np.sqrt(case.p * np.exp(log_probs(core, case))).sum() for case in cases]
     return np.asarray(np.sqrt(np.clip(1 - np.array(overlaps), 0.0, None)))
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """Panels with their exact laws: a judge of a training (see `training.train`)."""
+
+    cases: Mapping[str, Sequence[Case]]
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, int], seed: int) -> Panels:
+        """So many problems of each panel, less those whose laws turn out too large."""
+        return cls({name: _cases(panel(name, number, seed)) for name, number in numbers.items()})
+
+    def __call__(self, net: nn.Module) -> dict[str, float]:
+        """Median and mean distance of every panel, as "small median" and so on."""
+        found = {name: hellinger(cast("Core", net), cases) for name, cases in self.cases.items()}
+        medians = {f"{name} median": float(np.median(h)) for name, h in found.items()}
+        return medians | {f"{name} mean": float(h.mean()) for name, h in found.items()}
+
+
+def _cases(questions: Sequence[Question]) -> list[Case]:
+    found = []
+    for question in questions:
+        try:
+            found.append(Case.of(question))
+        except TruncationError:  # the prediction was too low
+            continue
+    return found
