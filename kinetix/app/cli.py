@@ -20,7 +20,7 @@ import typer
 from kinetix import __version__
 from kinetix.errors import KinetixError
 
-from . import cli_calibrate, cli_infer, cli_many, cli_models, cli_report, cli_solve, cli_train
+from . import cli_calibrate, cli_infer, cli_many, cli_models, cli_pretrain, cli_report, cli_solve, cli_train
 from .cli_options import SettingsCommand
 from .outcome import BAD_INPUT, FAILED, OK, SYSTEM, Outcome
 
@@ -43,6 +43,7 @@ app.command("check")(cli_models.check)
 app.command("convert")(cli_models.convert)
 app.command("solve", cls=SettingsCommand)(cli_solve.solve)
 app.command("train", cls=SettingsCommand)(cli_train.train)
+app.command("pretrain")(cli_pretrain.pretrain)
 app.command("infer", cls=SettingsCommand)(cli_infer.infer)
 app.command("infer-many", cls=SettingsCommand)(cli_many.infer_many)
 app.command("calibrate", cls=SettingsCommand)(cli_calibrate.calibrate)

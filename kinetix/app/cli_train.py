@@ -75,7 +75,7 @@ def train(
         )
 
     with told_by(box, "box", bounds, (*network.theta_names, *network.species_names)):
-        net = _watched(run, f"training for {network.name}", again, output, quiet=as_json)
+        net = watched(run, f"training for {network.name}", again, output, quiet=as_json)
     return _trained(net, output, number)
 
 
@@ -87,7 +87,8 @@ def resume_command(arguments: list[str], seed: int) -> str:
     return shlex.join(["kinetix", *kept, "--resume"])
 
 
-def _watched(run: Callable[[Any], Any], title: str, again: str, output: Path, *, quiet: bool) -> Any:
+def watched(run: Callable[[Any], Any], title: str, again: str, output: Path, *, quiet: bool) -> Any:
+    """A long run with its progress; an interrupt that saved something says how to go on (`again`)."""
     from .progress import shown
 
     try:
