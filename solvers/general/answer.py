@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinetix.errors import UnsupportedFeature
-from kinetix.solvers.nets.autoregressive import Autoregressive
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.space import StateSpace
@@ -19,9 +18,8 @@ from kinetix.structure import dependent_species
 
 from .family import Structure
 from .lessons import net_over
-from .moments import moments
-from .net import Core, State
-from .prompt import Prompted
+from .net import Core, State, Stepwise
+from .prompt import FAINT, Prompted, read
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -63,25 +61,13 @@ class Plan:
     forced: dict[int, tuple[int, Integers]]
 
 
-class OnNetwork(Autoregressive):
+class OnNetwork(Stepwise):
     """The general net on the window of one network; its contexts are prompts of that network from one start."""
 
     def __init__(self, core: Core, plan: Plan) -> None:
         super().__init__(plan.layout)
         self.plan = plan
         self.net = net_over(core, 2)
-
-    def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
-        """Teacher-forced raw logits; see `Autoregressive.logits`."""
-        batch, states, length = values.shape
-        begun, flat = self.net.begin(context), values.reshape(batch * states, length)
-        rows = torch.arange(batch, device=values.device).repeat_interleave(states)
-        state: State = State(begun.known, rows, *(part[rows] for part in begun[2:]))
-        found = []
-        for i in range(length):
-            raw, state = self.advance(state, i, flat[:, i - 1] if i else None)
-            found.append(raw.reshape(batch, states, -1))
-        return found
 
     def begin(self, context: Tensor) -> State:
         """What the net knows of every context, and no counts yet."""
@@ -107,8 +93,9 @@ def answer(core: Core, structure: Structure, theta: Array, start: Integers, time
     """
     batch = structure.at(theta, start, [time])
     prompted = Prompted.of(batch)
-    means, spread = (part[0].numpy() for part in moments(batch)[:2])
-    reach = means + SPREADS * np.sqrt(np.diagonal(spread)) + MORE
+    told = read(prompted.context)
+    variances = torch.diagonal(told.fano, dim1=1, dim2=2) * (told.means + FAINT)
+    reach = (told.means + SPREADS * torch.sqrt(variances) + MORE)[0].numpy()
     plan = _plan(structure, prompted.order[0], batch.starts[0], reach)
     if not plan.places:
         raise UnsupportedFeature("no species varies freely in this model", place="general", mend="solve it with fsp")
@@ -136,7 +123,7 @@ def _plan(structure: Structure, order: Integers, starts: Integers, reach: Array)
         name = s if s < own else partners[s - own]
         total = None if s < own else structure.totals[name]
         bounds = [int(law @ starts[real]) // law[q] for law in laws if law[q] > 0 and (law >= 0).all()]
-        caps.append(min([int(np.ceil(reach[s])), *bounds]) + 1 if total is None else total + 1)
+        caps.append(min([int(np.ceil(reach[q])), *bounds]) + 1 if total is None else total + 1)
         places.append(Place(q, total))
         names.append(name)
     if max(caps, default=0) > HIGHEST:

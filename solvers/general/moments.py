@@ -43,40 +43,6 @@ class Moments(NamedTuple):
     closed: Tensor
 
 
-class Laws(NamedTuple):
-    """A batch as tensors: one-hot `first` and `second` reactants [N, R, S + 1], `same` [N, R], `rates`, `change`."""
-
-    first: Tensor
-    second: Tensor
-    same: Tensor
-    rates: Tensor
-    change: Tensor
-
-    @classmethod
-    def of(cls, batch: Batch, device: torch.device | str = "cpu") -> Laws:
-        """The tensors, float64."""
-        reactants = torch.from_numpy(batch.reactants)
-        first, second = (torch.nn.functional.one_hot(reactants[..., k], SPECIES + 1).double() for k in (0, 1))
-        same = (reactants[..., 0] == reactants[..., 1]) & (reactants[..., 0] < SPECIES)
-        rest = (same.double(), torch.from_numpy(batch.rates), torch.from_numpy(batch.change).double())
-        return cls(*(t.to(device) for t in (first, second, *rest)))
-
-    def __call__(self, means: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """The expected laws [N, R] at means [N, S] and covariances [N, S, S], and their slopes [N, R, S].
-
-        Of a law without spread (all covariances 0) that of the rate equations.
-        """
-        ones = torch.nn.functional.pad(means, (0, 1), value=1.0)
-        one, two = ((hot * ones[:, None]).sum(dim=-1) for hot in (self.first, self.second))
-        wide = torch.nn.functional.pad(spread, (0, 1, 0, 1))
-        joint = ((self.first @ wide) * self.second).sum(dim=-1)
-        noisy = (spread.diagonal(dim1=1, dim2=2).sum(dim=-1) > 0).double()[:, None]
-        less = self.same * noisy
-        expected = self.rates * (one * two + joint - less * one)
-        slopes = self.rates[..., None] * ((two - less)[..., None] * self.first + one[..., None] * self.second)
-        return expected.clamp(min=0.0), slopes[..., :SPECIES]
-
-
 def moments(batch: Batch) -> Moments:
     """The moments at time 1 of every problem, float64; in no network are they NaN."""
     means, spread, good = _integrated(batch, closed=True)

@@ -109,12 +109,8 @@ class Core(nn.Module):
             self.head.bias.zero_()
 
 
-class GeneralNet(Autoregressive):
-    """The net on the windows of a layout, whose positions are the species in the prompt's order."""
-
-    def __init__(self, layout: Layout, core: Core) -> None:
-        super().__init__(layout)
-        self.core = core
+class Stepwise(Autoregressive):
+    """A net that weighs states as it draws them: with the state of `begin` and `advance`."""
 
     def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
         """Teacher-forced raw logits; see `Autoregressive.logits`."""
@@ -127,6 +123,14 @@ class GeneralNet(Autoregressive):
             raw, state = self.advance(state, i, flat[:, i - 1] if i else None)
             found.append(raw.reshape(batch, states, -1))
         return found
+
+
+class GeneralNet(Stepwise):
+    """The net on the windows of a layout, whose positions are the species in the prompt's order."""
+
+    def __init__(self, layout: Layout, core: Core) -> None:
+        super().__init__(layout)
+        self.core = core
 
     def begin(self, context: Tensor) -> State:
         """What the net knows of every context, and no counts yet."""

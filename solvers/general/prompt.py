@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .family import REACTIONS, SPECIES, Batch
-from .moments import Laws, moments
+from .laws import Laws
+from .moments import moments
 from .totals import MOST, totals
 
 Integers = NDArray[np.int64]
