@@ -30,11 +30,10 @@ def pretrain(
 
     Scores on panels of held-out structures go into metrics.jsonl. Ctrl-C saves and prints how to go on.
     """
-    from .files import require_readable
+    from .files import require_folder, require_readable
 
     require_readable(config, "file")
-    if output.exists() and not output.is_dir():
-        raise SettingError("this is a file, not a folder", file=str(output), place="option --output")
+    require_folder(output)
     if [budget, budget_cpu, budget_steps].count(None) != 2:
         raise SettingError("give one of --budget, --budget-cpu and --budget-steps", place="options")
     from kinetix.solvers.general.config import read_config

@@ -10,10 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kinetix.errors import SettingError
-
-from .cli_models import Model, read_model
-from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, pairs, settings_of
+from .cli_models import Model, read_changed
+from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, settings_of
 from .outcome import Outcome
 
 BUDGET = 60.0
@@ -43,13 +41,12 @@ def train(
 
     Any setting of MET is an option, as --width 64. Ctrl-C saves and prints how to go on.
     """
+    from .files import require_folder
     from .tables import read_box, told_by
 
-    network = read_model(model, law=law, scale=scale, format=format)
-    network = network.replace(parameters=pairs(parameters, "--set"), initial=pairs(initial, "--initial"))
+    network = read_changed(model, parameters, initial, law=law, scale=scale, format=format)
     bounds = read_box(box)
-    if output.exists() and not output.is_dir():
-        raise SettingError("this is a file, not a folder", file=str(output), place="option --output")
+    require_folder(output)
     from kinetix.solvers.met import MET
 
     from .choice import seed_of
