@@ -75,14 +75,14 @@ NETS = {
 """Settings, times and CPU seconds of the nets, each over the box of its priors."""
 
 
-def likelihood_of(name: str, network: kx.ReactionNetwork, folder: Path) -> kx.Solver | str:
+def likelihood_of(name: str, network: kx.ReactionNetwork, folder: Path, seconds: float | None) -> kx.Solver | str:
     """FSP, or the net of the folder, trained where it is not there."""
     if name not in NETS:
         return "fsp"
     place = folder / f"net-{name}"
     if not place.exists():
-        how, times, seconds = NETS[name]
-        how.train(network, times=times, box=KINDS[name]["prior"], budget_cpu=seconds, seed=1).save(place)
+        how, times, usual = NETS[name]
+        how.train(network, times=times, box=KINDS[name]["prior"], budget_cpu=seconds or usual, seed=1).save(place)
     return kx.open(place)
 
 
@@ -90,6 +90,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, default=ROOT / "out" / "calibration")
     parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--seconds", type=float, help="CPU seconds of a net, instead of those of NETS")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", choices=KINDS)
     chosen = parser.parse_args()
@@ -100,7 +101,7 @@ def main() -> int:
         found = kx.calibrate(
             network,
             **KINDS[name],
-            likelihood=likelihood_of(name, network, chosen.folder),
+            likelihood=likelihood_of(name, network, chosen.folder, chosen.seconds),
             runs=chosen.runs,
             jobs=chosen.jobs,
             seed=1,
