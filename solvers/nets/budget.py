@@ -21,6 +21,8 @@ class Budget:
     steps: int | None = None
     started: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), time.process_time()), compare=False)
     spent: tuple[float, float] = field(default=(0.0, 0.0), compare=False)
+    others: float = field(default=0.0, compare=False)
+    """CPU seconds of the other processes of this training (`workers`), as they last told."""
 
     def __post_init__(self) -> None:
         given = [v for v in (self.wall, self.cpu, self.steps) if v is not None]
@@ -36,8 +38,13 @@ class Budget:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU seconds of this process used so far, those before a resume included."""
-        return self.spent[1] + time.process_time() - self.started[1]
+        """CPU seconds of all processes used so far, those before a resume included."""
+        return self.spent[1] + self.others + time.process_time() - self.started[1]
+
+    @property
+    def own_cpu(self) -> float:
+        """CPU seconds of this process since the clock started."""
+        return time.process_time() - self.started[1]
 
     def fraction(self, step: int) -> float:
         """The share of the budget that is used up, from 0."""

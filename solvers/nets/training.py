@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,9 @@ from kinetix.errors import CheckpointError, RunError, SettingError
 from .budget import Budget, Record
 from .descent import Descent, moments_as_tensors, moments_of
 from .run_folder import RunFolder
+from .sealed import weights_digest
 from .signals import Interrupted, first_signal
+from .workers import ALONE, Workers
 
 Progress = Callable[[Mapping[str, float]], None]
 Judge = Callable[[nn.Module], Mapping[str, float]]
@@ -106,6 +108,7 @@ def train(  # noqa: PLR0913 - the parts of a run
     resume: bool = False,
     progress: Progress | None = None,
     judge: Judge | None = None,
+    workers: Workers = ALONE,
 ) -> Record:
     """Train `net` in place until the budget is spent. What `judge` finds now and then joins the progress.
 
@@ -113,11 +116,13 @@ def train(  # noqa: PLR0913 - the parts of a run
     (`identity` must be that of the run that wrote it). Ctrl-C and SIGTERM save and raise Interrupted.
     A loss that is not finite is skipped, the weights of the last good stretch restored and the rate
     halved; after the third the run stops with RunError.
+
+    Several `workers` call this together, each with a teacher and an `rng` of its own and equal weights; the first
+    has the folder, judges and tells the progress.
     """
-    run = _Run(net, teacher, budget, rng, settings or Settings(), folder, identity)
-    if folder is not None:
-        run.open(resume)
-    with threads(run.settings.threads), first_signal(active=folder is not None) as stop:
+    run = _Run(net, teacher, budget, rng, settings or Settings(), folder, identity, workers)
+    run.open(resume)
+    with threads(run.settings.threads), first_signal(active=run.place is not None) as stop:
         return run.loop(stop, progress, judge)
 
 
@@ -133,9 +138,11 @@ class _Run:
         settings: Settings,
         folder: RunFolder | None,
         identity: str,
+        workers: Workers,
     ) -> None:
         self.net, self.teacher, self.budget, self.rng = net, teacher, budget, rng
-        self.settings, self.folder, self.identity = settings, folder, identity
+        self.settings, self.folder, self.identity, self.workers = settings, folder, identity, workers
+        self.place: str | None = None  # the folder's path, known to all workers
         device = next(net.parameters()).device
         self.generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
         self.optimiser = Descent(
@@ -145,44 +152,75 @@ class _Run:
         self.good = self._snapshot()
         self.saved_at, self.told_at = time.monotonic(), 0.0
         self.notes: list[str] = []
-        self.states, self.judged, self.looks = 0.0, dict[str, float](), 0
+        self.states, self.all_states, self.judged, self.looks = 0.0, 0.0, dict[str, float](), 0
 
     # the loop ----------------------------------------------------------------------------------
 
     def loop(self, stop: list[int], progress: Progress | None, judge: Judge | None = None) -> Record:
+        self._require_same_weights()
         self.net.train()
         self.began = time.monotonic()
-        while (fraction := self.budget.fraction(self.step)) < 1:
+        while (fraction := self._fraction()) < 1:
             self._one_step(fraction)
-            if stop:
-                self._stopped(stop[0])
+            number, due = self._signs(stop)
+            if number:
+                self._stopped(number)
             self._look(judge, fraction)
             self._report(progress, last=False)
-            self._save_if_due()
+            if due:
+                self._save()
         self.net.eval()
         self._look(judge, 1.0)
         self._report(progress, last=True)
-        if self.folder is not None:
+        if self.place is not None:
             self._save()
+        if self.folder is not None:
             self.notes[:0] = self.folder.notes
+        self._require_same_weights()
         seconds = self.budget.wall_seconds, self.budget.cpu_seconds
         return Record(self.step, self.smoothed, *seconds, tuple(self.notes))
+
+    def _fraction(self) -> float:
+        """The share of the budget that is spent, as the first worker sees it."""
+        told = self.workers.gathered(self.budget.fraction(self.step), self.budget.own_cpu, self.states)
+        own = self.workers.rank
+        self.budget = replace(self.budget, others=float(told[:, 1].sum() - told[own, 1]))
+        self.all_states = float(told[:, 2].sum())
+        return float(told[0, 0])
+
+    def _signs(self, stop: list[int]) -> tuple[int, bool]:
+        """The signal that any worker has caught (or 0), and whether the first one's checkpoint is due."""
+        every = self.settings.save_steps
+        due = self.step % every == 0 if every else time.monotonic() - self.saved_at > self.settings.save_seconds
+        told = self.workers.gathered(stop[0] if stop else 0, due and self.place is not None)
+        return int(told[:, 0].max()), bool(told[0, 1])
 
     def _one_step(self, fraction: float) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = self.slower * self.settings.rate_at(fraction)
         self.optimiser.zero_grad(set_to_none=True)
         loss, facts = self.teacher.loss(self.net, self.rng, self.generator, self.step)
-        value = float(loss.detach())
+        own = float(loss.detach())
         self.states += float(facts.get("states", 0))
-        if math.isfinite(value):
+        if math.isfinite(own):
             loss.backward()  # type: ignore[no-untyped-call]
+        value = self.workers.average(self.net, own)
+        if math.isfinite(value):
             norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
             if math.isfinite(float(norm)):
                 self.optimiser.step()
                 self._went_well(value)
                 return
-        self._went_wrong(facts)
+        self._went_wrong(self._batch(facts, own))
+
+    def _batch(self, facts: Mapping[str, Any], loss: float) -> str:
+        """The batch whose loss was not finite, and whose it was."""
+        name = f"batch {facts.get('batch', 'unnamed')}"
+        if self.workers.size == 1:
+            return name
+        found = self.workers.told((name, math.isfinite(loss)))
+        bad = [f"{name} of process {rank}" for rank, (name, fine) in enumerate(found) if not fine]
+        return ", ".join(bad or [f"{name} of process {rank}" for rank, (name, _) in enumerate(found)])
 
     def _went_well(self, value: float) -> None:
         self.step += 1
@@ -190,9 +228,9 @@ class _Run:
         if self.step % self.settings.guard_steps == 0:
             self.good = self._snapshot()
 
-    def _went_wrong(self, facts: Mapping[str, Any]) -> None:
+    def _went_wrong(self, batch: str) -> None:
         self.failures += 1
-        where = f"step {self.step}, batch {facts.get('batch', 'unnamed')}"
+        where = f"step {self.step}, {batch}"
         self.notes.append(f"the loss was not finite at {where}: skipped, rate halved, weights restored")
         if self.failures >= 3:
             raise RunError("the loss was not finite three times", place=where, mend="lower the rate, or narrow the box")
@@ -213,12 +251,13 @@ class _Run:
 
     def _look(self, judge: Judge | None, fraction: float) -> None:
         """Judge the net, `LOOKS` times in all."""
-        if judge is not None and fraction * LOOKS >= self.looks:
+        if judge is not None and self.workers.first and fraction * LOOKS >= self.looks:
             self.looks = int(fraction * LOOKS) + 1
             self.judged = dict(judge(self.net))
 
     def _report(self, progress: Progress | None, *, last: bool) -> None:
-        if (progress is None and self.folder is None) or (not last and time.monotonic() - self.told_at < 0.3):
+        nobody = not self.workers.first or (progress is None and self.folder is None)
+        if nobody or (not last and time.monotonic() - self.told_at < 0.3):
             return
         self.told_at = time.monotonic()
         fraction = min(1.0, self.budget.fraction(self.step))
@@ -226,8 +265,8 @@ class _Run:
         left = spent * (1 - fraction) / fraction if fraction > 0 else math.inf
         entry = {"fraction": fraction, "loss": self.smoothed, "seconds_left": left, "step": float(self.step)}
         entry |= self.judged
-        if self.states:
-            entry["states_per_second"] = self.states / max(time.monotonic() - self.began, 1e-9)
+        if self.all_states:
+            entry["states_per_second"] = self.all_states / max(time.monotonic() - self.began, 1e-9)
         if progress is not None:
             progress(entry)
         if self.folder is not None:
@@ -237,33 +276,45 @@ class _Run:
     # checkpoints -------------------------------------------------------------------------------
 
     def open(self, resume: bool) -> None:
-        """Start or continue in the folder."""
-        assert self.folder is not None
-        if not resume:
-            if self.folder.steps():
-                raise SettingError(
-                    "this folder already holds a run", place=str(self.folder.path), mend="resume it, or give another"
-                )
-            return
-        found = self.folder.latest()
+        """Start or continue in the folder, if there is one: what the first worker finds there, all go on from."""
+        self.place = self.workers.from_first(lambda: None if self.folder is None else str(self.folder.path))
+        found = self.workers.from_first(lambda: self._found(resume))
         if found is not None:
             self._restore(*found)
 
-    def _save_if_due(self) -> None:
-        every = self.settings.save_steps
-        due = self.step % every == 0 if every else time.monotonic() - self.saved_at > self.settings.save_seconds
-        if self.folder is not None and due:
-            self._save()
+    def _found(self, resume: bool) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        if self.folder is None:
+            return None
+        if resume:
+            return self.folder.latest()
+        if self.folder.steps():
+            raise SettingError(
+                "this folder already holds a run", place=str(self.folder.path), mend="resume it, or give another"
+            )
+        return None
+
+    def _require_same_weights(self) -> None:
+        self.workers.require_same(
+            "weights", lambda: weights_digest(self.net.state_dict()), "use equal machines and versions of torch"
+        )
 
     def _save(self) -> None:
+        """Keep what all workers need to go on; the first one writes, the others wait for it."""
+        own = {"numpy": self.rng.bit_generator.state, "teacher": self.teacher.state()}
+        told = self.workers.told((own, self.generator.get_state()))
+        self._require_same_weights()
+        self.workers.from_first(lambda: self._write([part for part, _ in told], [state for _, state in told]))
+        self.saved_at = time.monotonic()
+
+    def _write(self, parts: list[dict[str, Any]], generators: list[Tensor]) -> None:
         assert self.folder is not None
         tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
         weights, optimiser = self.good
         tensors |= {f"good.{name}": tensor for name, tensor in weights.items()}
         for prefix, state in (("moments", self.optimiser.state_dict()), ("good-moments", optimiser)):
             tensors |= moments_as_tensors(prefix, state)
-        tensors["generator"] = self.generator.get_state()
-        content = {
+        tensors |= {_generator(rank): state for rank, state in enumerate(generators)}
+        content: dict[str, Any] = {
             "identity": self.identity,
             "tensors": sorted(tensors),
             "step": self.step,
@@ -273,14 +324,18 @@ class _Run:
             "loss": self.smoothed,
             "wall": self.budget.wall_seconds,
             "cpu": self.budget.cpu_seconds,
-            "numpy": self.rng.bit_generator.state,
-            "teacher": self.teacher.state(),
             "notes": self.notes,
         }
+        content |= parts[0] | ({"others": parts[1:]} if len(parts) > 1 else {})
         self.folder.save(self.step, tensors, content)
-        self.saved_at = time.monotonic()
 
     def _restore(self, content: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        if (before := 1 + len(content.get("others", ()))) != self.workers.size:
+            raise SettingError(
+                f"the run in this folder was started with another number of processes: {before}, not"
+                f" {self.workers.size}",
+                mend="resume with as many, or begin a new run from its weights",
+            )
         if content.get("identity") != self.identity:
             other = _difference(content.get("identity"), self.identity)
             raise SettingError(
@@ -297,20 +352,25 @@ class _Run:
                 _under("good.", tensors),
                 {"state": moments_of("good-moments.", tensors), "param_groups": groups},
             )
-            self.generator.set_state(tensors["generator"])
-            self.rng.bit_generator.state = content["numpy"]
+            own = [content, *content.get("others", ())][self.workers.rank]
+            self.generator.set_state(tensors[_generator(self.workers.rank)])
+            self.rng.bit_generator.state = own["numpy"]
             self.step, self.slower = int(content["step"]), float(content["slower"])
             self.failures, self.notes = int(content["failures"]), list(content["notes"])
             self.smoothed = math.nan if content["smoothed"] is None else float(content["smoothed"])
             self.budget = self.budget.after(float(content["wall"]), float(content["cpu"]))
-            self.teacher.restore(content["teacher"])
+            self.teacher.restore(own["teacher"])
         except (KeyError, RuntimeError, TypeError, ValueError) as problem:
             raise CheckpointError(f"a part of the checkpoint is missing or does not fit: {problem!r:.200}") from problem
 
     def _stopped(self, number: int) -> None:
-        assert self.folder is not None
         self._save()
-        raise Interrupted(number, str(self.folder.path))
+        raise Interrupted(number, str(self.place))
+
+
+def _generator(rank: int) -> str:
+    """The name of a worker's generator among the tensors of a checkpoint."""
+    return f"generator.{rank}" if rank else "generator"
 
 
 def _difference(before: object, now: str) -> str:
