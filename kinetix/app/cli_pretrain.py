@@ -1,8 +1,13 @@
-"""The verb pretrain: the general net over random networks, for days if need be; Ctrl-C saves and says how to go on."""
+"""The verb pretrain: the general net over random networks, for days if need be; Ctrl-C saves and says how to go on.
+
+Several processes: `torchrun --nproc-per-node=4 -m kinetix pretrain CONFIG --output RUN`. The first one speaks.
+"""
 
 # ruff: noqa: PLR0913, PLR0917 - the options of a command are its arguments
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +28,9 @@ def pretrain(
     budget_cpu: Annotated[float | None, typer.Option(help="CPU seconds of training, instead.")] = None,
     budget_steps: Annotated[int | None, typer.Option(help="Steps of training, instead.")] = None,
     seed: Seed = None,
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="Net or run with whose weights to begin, for a further budget.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     as_json: Json = False,
 ) -> Outcome:
@@ -37,30 +45,50 @@ def pretrain(
     if [budget, budget_cpu, budget_steps].count(None) != 2:
         raise SettingError("give one of --budget, --budget-cpu and --budget-steps", place="options")
     from kinetix.solvers.general.config import read_config
+    from kinetix.solvers.nets.workers import joined
 
     from .choice import seed_of
 
-    settings, number = read_config(config), seed_of(seed)
+    settings = read_config(config)
+    with joined() as workers:
+        number = seed_of(seed) if seed is not None else workers.from_first(lambda: seed_of(None))
+        if not workers.first:
+            _hush()
 
-    def run(progress: Any) -> Any:
-        return settings.train(
-            budget=budget,
-            budget_cpu=budget_cpu,
-            budget_steps=budget_steps,
-            seed=number,
-            output=output,
-            resume=resume,
-            progress=progress,
-        )
+        def run(progress: Any) -> Any:
+            return settings.train(
+                budget=budget,
+                budget_cpu=budget_cpu,
+                budget_steps=budget_steps,
+                seed=number,
+                output=output,
+                resume=resume,
+                begin=begin,
+                progress=progress,
+            )
 
-    again = resume_command(list(ctx.obj or []), number)
-    net = watched(run, "pretraining of the general net", again, output, quiet=as_json)
+        again = resume_command(list(ctx.obj or []), number)
+        if workers.size > 1:
+            again = f"torchrun, as before, -m {again}"
+        quiet = as_json or not workers.first
+        net = watched(run, "pretraining of the general net", again, output, quiet=quiet)
+        return _pretrained(net, output, number)
+
+
+def _hush() -> None:
+    """Print nothing to stdout any more: what is printed there, another process prints."""
+    sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _pretrained(net: Any, output: Path, seed: int) -> Outcome:
     certificate = net.certificate
     training, panels = certificate["training"], certificate["panels"]
-    lines = [
-        f"trained {training['steps']} steps in {training['cpu_seconds']:.1f} s of CPU, seed {number}",
-        *(f"Hellinger distance to exact laws, {name}: {value:.4f}" for name, value in panels.items()),
-        f"saved in {output}",
-    ]
-    lines[1:1] = [f"note: {note}" for note in training["notes"]]
-    return Outcome("\n".join(lines), {"certificate": certificate, "output": str(output), "seed": number})
+    several = f" of {number} processes" if (number := net.settings["processes"]) > 1 else ""
+    lines = [f"trained {training['steps']} steps in {training['cpu_seconds']:.1f} s of CPU{several}, seed {seed}"]
+    lines += [f"note: {note}" for note in training["notes"]]
+    if (legs := training["all_legs"])["legs"] > 1:
+        lines.append(f"in all, {legs['steps']} steps in {legs['cpu_seconds']:.1f} s of CPU, {legs['legs']} trainings")
+    lines += [f"Hellinger distance to exact laws, {name}: {value:.4f}" for name, value in panels.items()]
+    lines.append(f"saved in {output}")
+    return Outcome("\n".join(lines), {"certificate": certificate, "output": str(output), "seed": seed})
