@@ -58,8 +58,9 @@ def window_of(states: Integers) -> int:
 
 
 def net_over(core: Core, window: int) -> GeneralNet:
-    """The net on a window of as many values for each species."""
-    return GeneralNet(Layout(StateSpace.box((window - 1,) * SPECIES), tuple(range(SPECIES))), core)
+    """The net on a window of as many values for each species, where its weights are."""
+    net = GeneralNet(Layout(StateSpace.box((window - 1,) * SPECIES), tuple(range(SPECIES))), core)
+    return net.to(next(core.parameters()).device)
 
 
 @dataclass(eq=False)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -178,8 +177,12 @@ def _judge(watched: Mapping[str, int]) -> Judge:
     panels = Panels.of(watched, PANEL_SEED)
 
     def judge(net: nn.Module) -> Mapping[str, float]:
-        near = all(weight.device.type == "cpu" for weight in net.parameters())
-        return panels(net if near else deepcopy(net).cpu())
+        if all(weight.device.type == "cpu" for weight in net.parameters()):
+            return panels(net)
+        with seeded(0):
+            near = Core(cast("Core", net).size)
+        near.load_state_dict({name: weight.cpu() for name, weight in net.state_dict().items()})
+        return panels(near)
 
     return judge
 

@@ -143,7 +143,7 @@ def started(folder, cases):
     names = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     command = [sys.executable, "-m", "tests.general.test_workers", str(folder), cases]
-    done = subprocess.run(command, check=False, cwd=ROOT, env=kept | names, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, check=False, cwd=ROOT, env=kept | names, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
