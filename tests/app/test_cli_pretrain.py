@@ -63,6 +63,7 @@ def test_a_further_budget_goes_on_from_the_weights(config, tmp_path, capsys):
     assert "no such folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_torchrun_trains_one_net_in_two_processes(config, tmp_path):
     """As typed on a machine of two; the first process alone prints, and a process alone may not go on."""
     kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +27,11 @@ from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.pretraining import Pretraining
 from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.general.source import Source
+from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.descent import Descent
+from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.signals import Interrupted
-from kinetix.solvers.nets.training import Settings, seeded
+from kinetix.solvers.nets.training import Settings, seeded, train
 from kinetix.solvers.nets.workers import ALONE, Workers, joined
 
 ROOT = Path(__file__).parent.parent.parent
@@ -83,6 +86,43 @@ def one(folder, case, what, seeds, more):
     (folder / f"{case}-{rank}.json").write_text(json.dumps(told))
 
 
+class Line:
+    """Learns a line from draws of both generators and a count of its own, each process from others."""
+
+    def __init__(self, stop_at):
+        self.stop_at, self.seen = stop_at, 0
+
+    def loss(self, net, rng, generator, step):
+        if step == self.stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.seen += int(rng.integers(5))
+        x = torch.from_numpy(rng.normal(size=(8, 1)).astype(np.float32))
+        return ((net(x) - self.seen * x + torch.randn(8, 1, generator=generator)) ** 2).mean(), {"states": 1}
+
+    def state(self):
+        return {"seen": self.seen}
+
+    def restore(self, state):
+        self.seen = state["seen"]
+
+
+def lines(folder, *_):
+    """Three trainings in one group: whole, stopped, resumed. Every process has a generator of its own."""
+    with joined() as workers:
+
+        def learned(name, stop_at=None, resume=False):
+            with seeded(1):
+                net = nn.Linear(1, 1)
+            rng, more = np.random.default_rng(workers.rank), {"resume": resume, "workers": workers}
+            with RunFolder(folder / name) if workers.first else nullcontext() as run, suppress(Interrupted):
+                train(net, Line(stop_at), Budget(steps=STEPS), rng=rng, folder=run, **more)
+            return bits(net)
+
+        whole, stopped = learned("line"), learned("stopped-line", BAD)
+        resumed = learned("stopped-line", resume=True)
+        np.savez(folder / f"lines-{workers.rank}.npz", whole=whole, stopped=stopped, resumed=resumed)
+
+
 def silent(folder, *_):
     """Process 1 says nothing, and lives."""
     with joined(timeout=5) as workers:
@@ -131,6 +171,7 @@ def main(folder, cases):
         "weights": pair(folder, "weights", "other weights"),
         "seeds": pair(folder, "seeds", seeds=(SEED, SEED + 1)),
         "grown": pair(folder, "grown", output=run("alone"), resume=True),
+        "lines": pair(folder, "lines", work=lines),
         "begun": pair(folder, "begun", begin=run("whole-run")),
     }
     (folder / "ended.json").write_text(json.dumps(ended))
@@ -225,7 +266,7 @@ def test_the_seconds_of_all_processes_count(seen):
 
 
 def test_a_death_fails_the_other_and_is_made_good(seen):
-    """Mutants seen to fail: the generators of process 1 not kept; its data begun anew."""
+    """Mutant seen to fail: data that depend on when they are made."""
     assert not json.loads((seen / "ended.json").read_text())["died"]
     survivor = json.loads((seen / "died-0.json").read_text())
     assert survivor["refused"] == "RunError"
@@ -271,6 +312,16 @@ def test_a_further_training_begins_at_the_old_weights(seen):
         np.testing.assert_array_equal(first, whole)
     spent = told(seen, "begun")[0]["certificate"]["training"]["all_legs"]
     assert (spent["legs"], spent["steps"]) == (2, 2 * STEPS)
+
+
+def test_every_process_goes_on_with_its_own_generators(seen):
+    """Mutants seen to fail: the numpy state, the torch state or the teacher's of process 0 restored on all."""
+    for rank in (0, 1):
+        found = np.load(seen / f"lines-{rank}.npz")
+        np.testing.assert_array_equal(found["resumed"], found["whole"])
+        assert (found["stopped"] != found["whole"]).all()
+    lines = (seen / "line" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == STEPS
 
 
 @pytest.mark.slow
