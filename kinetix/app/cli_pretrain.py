@@ -47,11 +47,9 @@ def pretrain(
     from kinetix.solvers.general.config import read_config
     from kinetix.solvers.nets.workers import joined
 
-    from .choice import seed_of
-
     settings = read_config(config)
     with joined() as workers:
-        number = seed_of(seed) if seed is not None else workers.from_first(lambda: seed_of(None))
+        number = _seed(seed, output if resume else None, workers)
         if not workers.first:
             _hush()
 
@@ -67,12 +65,35 @@ def pretrain(
                 progress=progress,
             )
 
-        again = resume_command(list(ctx.obj or []), number)
-        if workers.size > 1:
-            again = f"torchrun, as before, -m {again}"
+        again = _started(workers.size) + resume_command(list(ctx.obj or []), number)
         quiet = as_json or not workers.first
-        net = watched(run, "pretraining of the general net", again, output, quiet=quiet)
+        try:
+            net = watched(run, "pretraining of the general net", again, output, quiet=quiet)
+        except KeyboardInterrupt as stop:
+            if workers.first:
+                raise
+            raise typer.Exit(getattr(stop, "exit_code", 130)) from stop  # the first one says it
         return _pretrained(net, output, number)
+
+
+def _seed(given: int | None, run: Path | None, workers: Any) -> int:
+    """The seed given, or that of the run to go on with, or one that is new: the same in all processes."""
+    from kinetix.solvers.nets.run_folder import RunFolder
+    from kinetix.solvers.nets.trained import seed_of as seed_of_run
+
+    from .choice import seed_of
+
+    if given is not None:
+        return seed_of(given)
+    return int(workers.from_first(lambda: seed_of(None) if run is None else seed_of_run(RunFolder(run))))
+
+
+def _started(processes: int) -> str:
+    """How several processes are started, before the command of each."""
+    if processes == 1:
+        return ""
+    here = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return f"torchrun --nproc-per-node={here} -m " if here == str(processes) else "torchrun (as before) -m "
 
 
 def _hush() -> None:

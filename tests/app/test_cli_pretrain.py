@@ -52,6 +52,14 @@ def test_it_trains_and_says_how_good_the_net_is(config, tmp_path, capsys):
     assert told["certificate"]["training"]["steps"] == 3
 
 
+def test_a_run_goes_on_with_its_own_seed(config, tmp_path, capsys):
+    command = ["pretrain", str(config), "--output", str(tmp_path / "run"), "--budget-steps", "2", "--json"]
+    assert main(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main([*command, "--resume"]) == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == first["seed"]
+
+
 def test_a_further_budget_goes_on_from_the_weights(config, tmp_path, capsys):
     command = ["pretrain", str(config), "--budget-steps", "3", "--seed", "1", "--output"]
     assert main([*command, str(tmp_path / "old")]) == 0
