@@ -38,17 +38,27 @@ class Totals(NamedTuple):
 
 def totals(batch: Batch) -> Totals:
     """The sums that no reaction changes."""
-    real = np.arange(SPECIES) < batch.species[:, None]
     moving = np.where(batch.rates[..., None] > 0, batch.change, 0)
-    kept = (np.abs(moving @ _WEIGHTS.T).max(axis=1) == 0) & ~(_WEIGHTS[None] * ~real[:, None]).any(axis=2)
-    weights = np.zeros((len(batch), MOST, SPECIES), dtype=np.int64)
-    for n in np.nonzero(kept.any(axis=1))[0]:
-        found = _independent(_WEIGHTS[kept[n]])
-        weights[n, : len(found)] = found
+    told = np.concatenate([moving.reshape(len(batch), -1), batch.species[:, None]], axis=1).astype(np.int32)
+    kinds: dict[bytes, int] = {}  # problems of one network are looked at once
+    which = np.array([kinds.setdefault(row.tobytes(), len(kinds)) for row in told], dtype=np.int64)
+    some = np.unique(which, return_index=True)[1]
+    weights = _weights(moving[some], batch.species[some])[which]
     sums = (weights * batch.starts[:, None]).sum(axis=2)
     with np.errstate(divide="ignore"):
         most = np.where(weights > 0, sums[..., None] // np.maximum(weights, 1), np.iinfo(np.int64).max).min(axis=1)
     return Totals(weights, sums, np.where((weights > 0).any(axis=1), most, -1))
+
+
+def _weights(moving: Integers, species: Integers) -> Integers:
+    """The weights of changes [N, R, S], of so many real species: [N, L, S]."""
+    real = np.arange(SPECIES) < species[:, None]
+    kept = (np.abs(moving @ _WEIGHTS.T).max(axis=1) == 0) & ~(_WEIGHTS[None] * ~real[:, None]).any(axis=2)
+    weights = np.zeros((len(moving), MOST, SPECIES), dtype=np.int64)
+    for n in np.nonzero(kept.any(axis=1))[0]:
+        found = _independent(_WEIGHTS[kept[n]])
+        weights[n, : len(found)] = found
+    return weights
 
 
 def _independent(rows: Integers) -> Integers:
