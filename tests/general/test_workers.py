@@ -235,7 +235,7 @@ def by_hand():
 
 
 def test_two_processes_descend_their_mean_gradient(seen):
-    """Mutants seen to fail: gradients that are summed; the same part for both; no exchange."""
+    """Mutants seen to fail: gradients that are summed; the same part for both; no exchange (the pair does not end)."""
     expected, losses = by_hand()
     one, two = weights(seen, "whole")
     np.testing.assert_array_equal(one, two)
@@ -277,14 +277,14 @@ def test_a_death_fails_the_other_and_is_made_good(seen):
 
 
 def test_a_signal_to_one_stops_all_and_is_made_good(seen):
-    """Mutant seen to fail: the signal heeded by the process that caught it alone."""
+    """Mutant seen to fail: the signal heeded by the process that caught it alone (the pair does not end)."""
     assert [each["refused"] for each in told(seen, "stopped")] == ["Interrupted", "Interrupted"]
     for after, whole in zip(weights(seen, "after-stop"), weights(seen, "whole"), strict=True):
         np.testing.assert_array_equal(after, whole)
 
 
 def test_a_loss_that_is_not_finite_anywhere_is_skipped_everywhere(seen):
-    """Mutant seen to fail: each looks at its own loss alone."""
+    """Mutant seen to fail: a loss that is not finite counted as 0."""
     one, (first, second) = told(seen, "nan")[0], weights(seen, "nan")
     np.testing.assert_array_equal(first, second)
     assert np.isfinite(first).all()
