@@ -43,21 +43,26 @@ class Size:
 
 
 class Known(NamedTuple):
-    """Of every context: what was read, the species' vectors [B, S, d], the gates between pairs, the regression."""
+    """Of every context: what was read, what each species begins its prediction with and adds to its token [B, S, d],
+    the gates between pairs, the regression."""
 
     prompt: Prompt
-    vectors: Tensor
+    begun: Tensor
+    own: Tensor
     gates: Tensor
     rows: Tensor
     spread: Tensor
 
 
 class State(NamedTuple):
-    """Of every row: its context, the counts, surprises and tokens of the species so far, the conditional mean."""
+    """Of every row: its context, the counts of the species so far, their coordinates on the lattice, their surprises and
+    tokens, the conditional mean of the next.
+    """
 
     known: Shared[Known]
     which: Tensor
     counts: Tensor
+    coordinates: Tensor
     surprises: Tensor
     tokens: Tensor
     mean: Tensor
@@ -115,14 +120,15 @@ class Stepwise(Autoregressive):
     def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
         """Teacher-forced raw logits; see `Autoregressive.logits`."""
         batch, states, length = values.shape
-        state, flat = self.begin(context), values.reshape(batch * states, length)
+        flat = values.reshape(batch * states, length)
+        raw, state = self.advance(self.begin(context), 0, None)
+        found = [raw[:, None].expand(-1, states, -1)]  # nothing comes before: the same for all states
         spread = torch.arange(batch, device=values.device).repeat_interleave(states)
         state = State(state.known, spread, *(part[spread] for part in state[2:]))
-        found = []
-        for i in range(length):
-            raw, state = self.advance(state, i, flat[:, i - 1] if i else None)
+        for i in range(1, length):
+            raw, state = self.advance(state, i, flat[:, i - 1])
             found.append(raw.reshape(batch, states, -1))
-        return found
+        return found[:length]
 
 
 class GeneralNet(Stepwise):
@@ -134,22 +140,26 @@ class GeneralNet(Stepwise):
 
     def begin(self, context: Tensor) -> State:
         """What the net knows of every context, and no counts yet."""
-        core, prompt = self.core, read(context)
+        return self.beginning(read(context))
+
+    def beginning(self, prompt: Prompt) -> State:
+        """The same of prompts that were read, with or without padding."""
+        core = self.core
         species, reactions = core.of_species(prompt.species), core.of_reactions(prompt.reactions)
         for one in core.rounds:
             species, reactions = one(species, reactions, prompt.edges)
         vectors = core.norm(species)
-        eye = torch.eye(SPECIES, device=context.device)
+        eye = torch.eye(prompt.means.shape[1], device=vectors.device)
         factor, failed = torch.linalg.cholesky_ex(prompt.fano + JITTER * eye)
         factor = torch.where((failed == 0)[:, None, None], factor, eye)
         diagonal = factor.diagonal(dim1=1, dim2=2)
         rows = factor / diagonal[:, None]
         pairs = core.pair(torch.stack([rows.clamp(-3, 3), prompt.fano.clamp(-3, 3)], dim=-1))
         gates = core.left(vectors)[:, :, None] * core.right(vectors)[:, None] + pairs
-        known = Shared(Known(prompt, vectors, gates, rows, diagonal**2))
-        which = torch.arange(len(context), device=context.device)
+        known = Shared(Known(prompt, core.begin(vectors), core.own(vectors), gates, rows, diagonal**2))
+        which = torch.arange(len(vectors), device=vectors.device)
         none = prompt.means[:, :0]
-        return State(known, which, none, none, vectors[:, :0], prompt.means[:, 0])
+        return State(known, which, none, none, none, vectors[:, :0], prompt.means[:, 0])
 
     def advance(self, state: State, position: int, previous: Tensor | None) -> tuple[Tensor, State]:
         """Take in the last count, then predict the next."""
@@ -165,7 +175,7 @@ class GeneralNet(Stepwise):
         features = [torch.log(whole + 1e-3) / 5, torch.log(spread + 0.03) / 2]
         shift = (mean - whole) / torch.sqrt(whole * spread + 0.5)
         features += [shift.clamp(-4, 4), torch.tanh(shift), torch.log1p(mean.clamp(min=0.0)) / 3]
-        h = core.begin(known.vectors[which, position]) + core.condition(torch.stack(features, dim=-1))
+        h = known.begun[which, position] + core.condition(torch.stack(features, dim=-1))
         if position:
             h = h + (known.gates[which, position, :position] * state.tokens).sum(dim=1)
         for norm, block in zip(core.norms, core.blocks, strict=False):
@@ -176,32 +186,44 @@ class GeneralNet(Stepwise):
     def take(self, state: State, last: int, value: Tensor) -> State:
         """Take in the count [rows] of the species at position `last`."""
         core, known, which = self.core, state.known.value, state.which
-        prompt, count = known.prompt, value.to(known.vectors.dtype)
+        prompt, count = known.prompt, value.to(known.own.dtype)
         root = torch.sqrt(prompt.means + FAINT)[which]
         surprise = (count - state.mean) / root[:, last]
         surprises = torch.cat([state.surprises, surprise[:, None]], dim=1)
         mean = state.mean
-        if last + 1 < SPECIES:
+        if last + 1 < prompt.means.shape[1]:
             shift = (known.rows[which, last + 1, : last + 1] * surprises).sum(dim=1)
             mean = prompt.means[which, last + 1] + root[:, last + 1] * shift
         scaled = surprise / torch.sqrt(known.spread[which, last] + 0.05)
         off = (count - prompt.means[which, last]) / torch.sqrt(prompt.means[which, last] + 1)
         features = [scaled.clamp(-5, 5), off.clamp(-5, 5), torch.log1p(count) / 3, (count == 0).float()]
         token = core.count(torch.stack(features, dim=-1)) + core.small(count.long().clamp(max=SMALL))
-        token = functional.silu(token + core.own(known.vectors[which, last]))
+        token = functional.silu(token + known.own[which, last])
         counts = torch.cat([state.counts, count[:, None]], dim=1)
-        return State(state.known, which, counts, surprises, torch.cat([state.tokens, token[:, None]], dim=1), mean)
+        base, step = self._base(state, last)
+        coordinate = torch.where(step > 0, (count - base) / step.clamp(min=1), 0.0)
+        coordinates = torch.cat([state.coordinates, coordinate[:, None]], dim=1)
+        tokens = torch.cat([state.tokens, token[:, None]], dim=1)
+        return State(state.known, which, counts, coordinates, surprises, tokens, mean)
+
+    def _base(self, state: State, position: int) -> tuple[Tensor, Tensor]:
+        """One of the counts [rows] that the lattice has after the counts before, and its steps, 0 for none."""
+        prompt, which = state.known.value.prompt, state.which
+        basis = prompt.basis[which, position]
+        base = prompt.starts[which, position] + (basis[:, :position] * state.coordinates).sum(dim=1)
+        return base, basis[:, position]
 
     def _possible(self, raw: Tensor, state: State, position: int) -> Tensor:
-        """The logits, with FLOOR at counts that a conserved sum forbids, and at all but 0 in padding."""
+        """The logits, with FLOOR at counts that the lattice, a sum that never grows, or padding forbid."""
         prompt, which = state.known.value.prompt, state.which
-        weights, sums = prompt.weights[which], prompt.sums[which]  # [rows, L, S], [rows, L]
-        left = sums - (weights[..., :position] * state.counts[:, None]).sum(dim=-1)
-        own, later = weights[..., position, None], weights[..., position + 1 :]
+        weights = prompt.weights[which]  # [rows, L, S]
+        least = prompt.least[which]
+        counts = torch.cat([state.counts, torch.zeros_like(least[:, :1]), least[:, position + 1 :]], dim=1)
+        left = prompt.sums[which] - (weights * counts[:, None]).sum(dim=-1)  # what the later ones leave
+        most = torch.where(weights[..., position] > 0, left / weights[..., position].clamp(min=1), torch.inf)
+        base, step = (part[:, None] for part in self._base(state, position))
         k = torch.arange(raw.shape[-1], device=raw.device, dtype=raw.dtype)
-        rest = left[..., None] - own * k
-        even = (later == 0).logical_or(later == 2).all(dim=-1)[..., None]
-        none = (later == 0).all(dim=-1)[..., None]
-        good = (rest >= 0) & (~even | (rest % 2 == 0)) & (~none | (rest == 0)) | (own == 0)
-        real = prompt.species[which, position, :1] > 0
-        return torch.where(good.all(dim=1) & (real | (k == 0)), raw, FLOOR)
+        reached = torch.where(step > 0, torch.remainder(k - base, step.clamp(min=1)) == 0, k == base)
+        good = reached & (k <= most.amin(dim=1, keepdim=True)) & (k >= least[:, position, None])
+        good = torch.where(good.any(dim=1, keepdim=True), good, reached)  # what came before cannot be
+        return torch.where(good, raw, FLOOR)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .family import REACTIONS, SPECIES, Batch
+from .lattice import Lattice
 from .laws import Laws
 from .moments import moments
 from .totals import MOST, totals
 
 Integers = NDArray[np.int64]
 
-OF_REACTION, OF_EDGE, OF_SPECIES = 8, 7, 12
+OF_REACTION, OF_EDGE, OF_SPECIES = 8, 7, 15
 """Features."""
 
 FAINT = 1e-6
@@ -32,7 +33,8 @@ class Prompt(NamedTuple):
     """Features of N problems, float32.
 
     `reactions` [N, R, .], `edges` [N, S, R, .], `species` [N, S, .]; `means` [N, S]; `fano` [N, S, S], covariances
-    divided by the roots of both means; `weights` [N, L, S] and `sums` [N, L] of what is conserved.
+    divided by the roots of both means; `weights` [N, L, S] and `sums` [N, L] of what never grows; `starts` [N, S] and
+    the lattice about them (see `Lattice`), its `basis` [N, S, S] and the `least` counts [N, S].
     """
 
     reactions: Tensor
@@ -42,6 +44,9 @@ class Prompt(NamedTuple):
     fano: Tensor
     weights: Tensor
     sums: Tensor
+    starts: Tensor
+    basis: Tensor
+    least: Tensor
 
 
 _SHAPES = (
@@ -52,6 +57,9 @@ _SHAPES = (
     (SPECIES, SPECIES),
     (MOST, SPECIES),
     (MOST,),
+    (SPECIES,),
+    (SPECIES, SPECIES),
+    (SPECIES,),
 )
 _SIZES = tuple(int(np.prod(shape)) for shape in _SHAPES)
 SIZE = sum(_SIZES)
@@ -87,15 +95,18 @@ class Prompted:
         weights = np.take_along_axis(kept.weights, order[:, None], axis=2)
         bounds = np.take_along_axis(kept.bounds, order, axis=1)
         root = torch.sqrt(means + FAINT)
-        laws = Laws.of(turned)
+        laws, lattice = Laws.of(turned), Lattice.of(turned)
         parts = (
             _reactions(turned, laws, means, spread),
             _edges(turned, laws, means, spread),
-            _species(turned, means, spread, torch.from_numpy(bounds)),
+            _species(turned, means, spread, torch.from_numpy(bounds), lattice),
             means,
             spread / (root[:, :, None] * root[:, None]),
             torch.from_numpy(weights),
             torch.from_numpy(kept.sums),
+            torch.from_numpy(turned.starts),
+            torch.from_numpy(lattice.basis),
+            torch.from_numpy(lattice.least),
         )
         context = torch.cat([part.reshape(len(batch), -1).float() for part in parts], dim=1)
         return cls(turned, order, context, found.closed)
@@ -129,14 +140,17 @@ def _edges(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> Tensor:
     return torch.stack([c.double() * real for c in columns], dim=-1)
 
 
-def _species(batch: Batch, means: Tensor, spread: Tensor, bounds: Tensor) -> Tensor:
+def _species(batch: Batch, means: Tensor, spread: Tensor, bounds: Tensor, lattice: Lattice) -> Tensor:
     starts = torch.from_numpy(batch.starts).double()
     real = torch.arange(SPECIES) < torch.from_numpy(batch.species)[:, None]
     variance = spread.diagonal(dim1=1, dim2=2).clamp(min=0.0)
     fano = variance / (means + FAINT)
+    steps = torch.from_numpy(np.diagonal(lattice.basis, axis1=1, axis2=2).copy())
+    rises = torch.from_numpy(lattice.least == batch.starts) & (starts > 0)
     columns = [
         real, torch.log1p(starts) / 3, starts == 0, starts == 1, starts == 2, torch.log1p(means) / 3,
         torch.log(means + 1e-3) / 5, torch.log(fano + 0.03) / 2, torch.sqrt(variance) / (torch.sqrt(means) + 1),
         bounds >= 0, torch.log1p(bounds.clamp(min=0)) / 3, torch.tanh((means - starts) / torch.sqrt(variance + 1)),
+        steps == 0, steps > 1, rises,
     ]  # fmt: skip
     return torch.stack([c.double() * real for c in columns], dim=-1)
