@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,10 @@ from .nets.teachers import Course, Plan
 from .nets.trained import device_of, seed_of
 from .nets.trained_met import TrainedMET
 from .nets.training import Progress, Settings, seeded, train
+
+if TYPE_CHECKING:
+    from .general.adapted import Adaptation
+    from .general.saved import GeneralNetwork
 
 HEAVY = 1500.0
 """Prefixes, over all positions, from which orthogonal steps cost less than they gain."""
@@ -126,6 +130,7 @@ class MET:
         budget: float | None = None,
         budget_cpu: float | None = None,
         budget_steps: int | None = None,
+        start: str | Path | GeneralNetwork | None = None,
         seed: int | None = None,
         output: str | Path | None = None,
         resume: bool = False,
@@ -135,23 +140,36 @@ class MET:
 
         `times=(inf, inf)` trains on stationary laws alone, taught by exact ones. Exactly one budget: wall
         seconds, CPU seconds or steps; the teacher's time counts, the certificate's does not. A species in the
-        box means its initial count. With `output`, checkpoints, metrics and the net itself are written to that
-        folder; `resume` goes on from there.
+        box means its initial count. `start` is the general net to begin from, in place of nothing: "general" (that
+        of the package), the folder of another, or a net. Its size and prompts then take the place of `decoder`,
+        `width`, `layers`, `heads` and `means`, and "auto" steps are orthogonal. With `output`, checkpoints, metrics
+        and the net itself are written to that folder; `resume` goes on from there.
         """
         clock = Budget(budget, budget_cpu, budget_steps)
         require(network, "met")
-        domain = Box.of(network, box, times, means=self.means)
+        domain = Box.of(network, box, times, means=self.means and start is None)
+        begun = None if start is None else self._begun(start, domain)
+        domain = domain if begun is None else begun.domain
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
             seed = seed_of(folder if resume else None) if seed is None else int(seed)
-            net, record, teacher = self._trained(domain, clock, seed, folder, resume, progress)
+            net, record, teacher = self._trained(domain, begun, clock, seed, folder, resume, progress)
             certificate = certify(net, domain, self.held_out, teacher=teacher, record=record)
-            trained = TrainedMET(domain, net, self, seed, certificate)
+            told = None if begun is None else begun.told(net.layout.window)
+            trained = TrainedMET(domain, net, self, seed, certificate, told)
             if output is not None:
                 trained.save(output)
         return trained
 
-    def _identity(self, domain: Box, clock: Budget, seed: int) -> str:
+    def _begun(self, start: str | Path | GeneralNetwork, domain: Box) -> Adaptation:
+        """The general net turned to a box."""
+        from .general.adapted import Adaptation, opened
+
+        require_known(self.observed, domain.network.species_names, "species")
+        first = [domain.network.species_names.index(name) for name in self.observed]
+        return Adaptation.of(opened(start), domain, first)
+
+    def _identity(self, domain: Box, begun: Adaptation | None, clock: Budget, seed: int) -> str:
         """What a resumed run must have in common with the one it goes on with, as JSON."""
         told = {
             "settings": asdict(self),
@@ -161,25 +179,29 @@ class MET:
             "budget": [clock.wall, clock.cpu, clock.steps],
             "seed": seed,
         }
+        if begun is not None:
+            told["start"] = begun.digest
         return json.dumps(told, sort_keys=True)
 
     def _trained(
-        self, domain: Box, clock: Budget, seed: int, folder: RunFolder | None, resume: bool, progress: Progress | None
-    ) -> tuple[Autoregressive, Record, str]:
+        self, domain: Box, begun: Adaptation | None, clock: Budget, seed: int,
+        folder: RunFolder | None, resume: bool, progress: Progress | None,
+    ) -> tuple[Autoregressive, Record, str]:  # fmt: skip
         rng = np.random.default_rng(seed)
         roots = [int(r) for r in rng.integers(2**62, size=3)]
         model = compile_network(domain.network)
         seconds = clock.wall if clock.wall is not None else clock.cpu
         window, teacher, make = choose(model, domain, self.teacher, self.caps, roots[0], seconds)
-        layout = self.layout(window, domain.network)
+        layout = self.layout(window, domain.network) if begun is None else begun.layout(window)
         if not layout.caps:
             raise UnsupportedFeature("no species varies freely in this model", place="met", mend="solve it with fsp")
         with seeded(roots[1]):
-            net = make_net(self.shape, layout, domain.encoding).to(device_of(self.device))
+            net = make_net(self.shape, layout, domain.encoding) if begun is None else begun.net(window)
+            net = net.to(device_of(self.device))
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
         lessons = make(Course(model, domain, layout, roots[2], seconds, device=net.device), plan)
-        identity = self._identity(domain, clock, seed)
-        heavy = float(getattr(lessons, "work", 0.0)) >= HEAVY
+        identity = self._identity(domain, begun, clock, seed)
+        heavy = begun is not None or float(getattr(lessons, "work", 0.0)) >= HEAVY
         orthogonal = self.optimiser == "orthogonal" or (self.optimiser == "auto" and heavy)
         settings = Settings(rate=self.rate, threads=self.threads, orthogonal_steps=orthogonal)
         record = train(

@@ -96,13 +96,14 @@ def answer(core: Core, structure: Structure, theta: Array, start: Integers, time
     told = read(prompted.context)
     variances = torch.diagonal(told.fano, dim1=1, dim2=2) * (told.means + FAINT)
     reach = (told.means + SPREADS * torch.sqrt(variances) + MORE)[0].numpy()
-    plan = _plan(structure, prompted.order[0], batch.starts[0], reach)
+    plan = plan_of(structure, prompted.order[0], batch.starts[0], reach)
     if not plan.places:
         raise UnsupportedFeature("no species varies freely in this model", place="general", mend="solve it with fsp")
     return NetLaw(OnNetwork(core, plan).eval(), prompted.context[0], seed)
 
 
-def _plan(structure: Structure, order: Integers, starts: Integers, reach: Array) -> Plan:
+def plan_of(structure: Structure, order: Integers, starts: Integers, reach: Array) -> Plan:
+    """The plan for an order [SPECIES], a start [SPECIES] and how far each species reaches, in that order."""
     network = structure.model.network
     own, partners = len(network.species), list(structure.totals)
     real = order[: own + len(partners)]

@@ -1,8 +1,8 @@
 """What the general net is taught: exact trajectories of networks drawn fresh, a few times of each.
 
 A chunk of networks is simulated at once and dealt into blocks, networks of like counts together, so that a block is
-no wider than it must be; within a block no network stands twice. Chunk c depends on (`root`, c) alone: a resumed
-run sees the same blocks.
+no wider than it must be; within a block no network stands twice. Chunk c depends on (`root`, `part`, c) alone: a
+resumed run sees the same blocks.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def window_of(states: Integers) -> int:
 
 
 def net_over(core: Core, window: int) -> GeneralNet:
-    """The net on a window of as many values for each species."""
-    return GeneralNet(Layout(StateSpace.box((window - 1,) * SPECIES), tuple(range(SPECIES))), core)
+    """The net on a window of as many values for each species, where its weights are."""
+    net = GeneralNet(Layout(StateSpace.box((window - 1,) * SPECIES), tuple(range(SPECIES))), core)
+    return net.to(next(core.parameters()).device)
 
 
 @dataclass(eq=False)
@@ -67,7 +68,7 @@ class Lessons:
     """Maximum likelihood on blocks of problems from a `source`; see `training.Teacher`.
 
     A chunk has `blocks` blocks of `size` problems; every `every` steps a new chunk joins, each step looks at a block of
-    the last `chunks` chunks.
+    the last `chunks` chunks. Several processes (`nets.workers`) look at a `part` each.
     """
 
     source: Source
@@ -76,6 +77,7 @@ class Lessons:
     blocks: int = 16
     every: int = 32
     chunks: int = 4
+    part: int = 0
     stock: dict[int, list[Block]] = field(default_factory=dict)
 
     def loss(
@@ -104,7 +106,8 @@ class Lessons:
 
     def chunk(self, number: int) -> list[Block]:
         """The blocks of chunk `number`."""
-        drawn = self.source(np.random.default_rng([self.root, number]), self.size * self.blocks)
+        entropy = [self.root, number, self.part] if self.part else [self.root, number]
+        drawn = self.source(np.random.default_rng(entropy), self.size * self.blocks)
         prompted = Prompted.of(drawn.batch)
         states = np.take_along_axis(drawn.states, prompted.order[:, None], axis=2)
         by_size = np.argsort(states.max(axis=(1, 2)), kind="stable")

@@ -19,7 +19,6 @@ from kinetix.solvers.nets.autoregressive import FLOOR, Autoregressive
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.prefixes import Shared
 
-from .family import SPECIES
 from .law import OUTPUTS, CountLaw
 from .prompt import FAINT, OF_EDGE, OF_REACTION, OF_SPECIES, Prompt, read
 
@@ -44,7 +43,8 @@ class Size:
 
 class Known(NamedTuple):
     """Of every context: what was read, what each species begins its prediction with and adds to its token [B, S, d],
-    the gates between pairs, the regression."""
+    the gates between pairs, the regression.
+    """
 
     prompt: Prompt
     begun: Tensor
@@ -113,6 +113,19 @@ class Core(nn.Module):
             self.head.weight.mul_(0.1)
             self.head.bias.zero_()
 
+    @property
+    def encoder(self) -> tuple[nn.Module, ...]:
+        """The parts that read prompts."""
+        return self.of_species, self.of_reactions, self.rounds, self.norm
+
+    def encoded(self, prompt: Prompt) -> Tensor:
+        """A vector for every species of every prompt: [B, S, d]."""
+        species, reactions = self.of_species(prompt.species), self.of_reactions(prompt.reactions)
+        for one in self.rounds:
+            species, reactions = one(species, reactions, prompt.edges)
+        vectors: Tensor = self.norm(species)
+        return vectors
+
 
 class Stepwise(Autoregressive):
     """A net that weighs states as it draws them: with the state of `begin` and `advance`."""
@@ -140,15 +153,12 @@ class GeneralNet(Stepwise):
 
     def begin(self, context: Tensor) -> State:
         """What the net knows of every context, and no counts yet."""
-        return self.beginning(read(context))
+        prompt = read(context)
+        return self.beginning(prompt, self.core.encoded(prompt))
 
-    def beginning(self, prompt: Prompt) -> State:
-        """The same of prompts that were read, with or without padding."""
+    def beginning(self, prompt: Prompt, vectors: Tensor) -> State:
+        """The same of prompts, with or without padding, and the `vectors` [B, S, d] that the encoder makes of them."""
         core = self.core
-        species, reactions = core.of_species(prompt.species), core.of_reactions(prompt.reactions)
-        for one in core.rounds:
-            species, reactions = one(species, reactions, prompt.edges)
-        vectors = core.norm(species)
         eye = torch.eye(prompt.means.shape[1], device=vectors.device)
         factor, failed = torch.linalg.cholesky_ex(prompt.fano + JITTER * eye)
         factor = torch.where((failed == 0)[:, None, None], factor, eye)
@@ -216,6 +226,8 @@ class GeneralNet(Stepwise):
     def _possible(self, raw: Tensor, state: State, position: int) -> Tensor:
         """The logits, with FLOOR at counts that the lattice, a sum that never grows, or padding forbid."""
         prompt, which = state.known.value.prompt, state.which
+        if self._is_free(prompt, position):
+            return raw
         weights = prompt.weights[which]  # [rows, L, S]
         least = prompt.least[which]
         counts = torch.cat([state.counts, torch.zeros_like(least[:, :1]), least[:, position + 1 :]], dim=1)
@@ -227,3 +239,9 @@ class GeneralNet(Stepwise):
         good = reached & (k <= most.amin(dim=1, keepdim=True)) & (k >= least[:, position, None])
         good = torch.where(good.any(dim=1, keepdim=True), good, reached)  # what came before cannot be
         return torch.where(good, raw, FLOOR)
+
+    @staticmethod
+    def _is_free(prompt: Prompt, position: int) -> bool:
+        """Whether every count of the species at a position is possible in all prompts, whatever came before."""
+        bound = prompt.weights[..., position].any() | prompt.least[:, position].any()
+        return not bool(bound | (prompt.basis[:, position, position] != 1).any())

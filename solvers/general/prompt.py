@@ -6,6 +6,7 @@ species nor that of its reactions is seen (reactions are summed over).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ FAINT = 1e-6
 
 
 class Prompt(NamedTuple):
-    """Features of N problems, float32.
+    """Features of N problems.
 
     `reactions` [N, R, .], `edges` [N, S, R, .], `species` [N, S, .]; `means` [N, S]; `fano` [N, S, S], covariances
     divided by the roots of both means; `weights` [N, L, S] and `sums` [N, L] of what never grows; `starts` [N, S] and
@@ -49,70 +50,104 @@ class Prompt(NamedTuple):
     least: Tensor
 
 
-_SHAPES = (
-    (REACTIONS, OF_REACTION),
-    (SPECIES, REACTIONS, OF_EDGE),
-    (SPECIES, OF_SPECIES),
-    (SPECIES,),
-    (SPECIES, SPECIES),
-    (MOST, SPECIES),
-    (MOST,),
-    (SPECIES,),
-    (SPECIES, SPECIES),
-    (SPECIES,),
-)
-_SIZES = tuple(int(np.prod(shape)) for shape in _SHAPES)
-SIZE = sum(_SIZES)
+@dataclass(frozen=True)
+class Extent:
+    """How many `species` and `reactions` a row tells of: padding behind them may be left out, and changes nothing."""
+
+    species: int = SPECIES
+    reactions: int = REACTIONS
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the parts of a prompt, without N."""
+        species, reactions = self.species, self.reactions
+        edges = species, reactions, OF_EDGE
+        of_species = (species, OF_SPECIES), (species,), (species, species)
+        of_lattice = (species,), (species, species), (species,)
+        return (reactions, OF_REACTION), edges, *of_species, (MOST, species), (MOST,), *of_lattice
+
+    @property
+    def size(self) -> int:
+        """Numbers of a row."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
+
+WHOLE = Extent()
+SIZE = WHOLE.size
 """Numbers of a prompt."""
 
 
-def read(context: Tensor) -> Prompt:
-    """The features from the rows that `Prompted` has made: [N, SIZE]."""
-    parts = torch.split(context, list(_SIZES), dim=1)
-    return Prompt(*(part.reshape(-1, *shape) for part, shape in zip(parts, _SHAPES, strict=True)))
+def read(context: Tensor, extent: Extent = WHOLE) -> Prompt:
+    """The features from the rows that `rows` has made: [N, extent.size]."""
+    shapes = extent.shapes
+    parts = torch.split(context, [math.prod(shape) for shape in shapes], dim=1)
+    return Prompt(*(part.reshape(len(part), *shape) for part, shape in zip(parts, shapes, strict=True)))
+
+
+def rows(prompt: Prompt, extent: Extent = WHOLE) -> Tensor:
+    """The features as rows, without the padding beyond an extent: [N, extent.size]."""
+    species, reactions = extent.species, extent.reactions
+    parts = (
+        prompt.reactions[:, :reactions],
+        prompt.edges[:, :species, :reactions],
+        prompt.species[:, :species],
+        prompt.means[:, :species],
+        prompt.fano[:, :species, :species],
+        prompt.weights[..., :species],
+        prompt.sums,
+        prompt.starts[:, :species],
+        prompt.basis[:, :species, :species],
+        prompt.least[:, :species],
+    )
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Prompted:
-    """Problems in the net's own order of species: `order` [N, S] has old positions; `context` [N, SIZE] for the net."""
+    """Problems in the net's own order of species: `order` [N, S] has old positions; `prompt` in float64."""
 
     batch: Batch
     order: Integers
-    context: Tensor
+    prompt: Prompt
     closed: Tensor
 
+    @property
+    def context(self) -> Tensor:
+        """The prompts as rows for the net: [N, SIZE] float32."""
+        return rows(self.prompt).float()
+
     @classmethod
-    def of(cls, batch: Batch) -> Prompted:
-        """The prompts of a batch."""
+    def of(cls, batch: Batch, order: Integers | None = None) -> Prompted:
+        """The prompts of a batch, species in the `order` [N, S] or in one found for every problem."""
         found, kept = moments(batch), totals(batch)
-        order = _order(batch, found.means.numpy(), kept.bounds)
+        if order is None:
+            order = order_of(batch, found.means.numpy(), kept.bounds)
         turned = batch.reordered(order)
-        rows, places = torch.arange(len(batch))[:, None], torch.from_numpy(order)
+        which, places = torch.arange(len(batch))[:, None], torch.from_numpy(order)
         means, spread = (
-            found.means[rows, places],
-            found.covariances[rows[..., None], places[:, :, None], places[:, None]],
+            found.means[which, places],
+            found.covariances[which[..., None], places[:, :, None], places[:, None]],
         )
         weights = np.take_along_axis(kept.weights, order[:, None], axis=2)
         bounds = np.take_along_axis(kept.bounds, order, axis=1)
         root = torch.sqrt(means + FAINT)
         laws, lattice = Laws.of(turned), Lattice.of(turned)
-        parts = (
+        prompt = Prompt(
             _reactions(turned, laws, means, spread),
             _edges(turned, laws, means, spread),
             _species(turned, means, spread, torch.from_numpy(bounds), lattice),
             means,
             spread / (root[:, :, None] * root[:, None]),
-            torch.from_numpy(weights),
-            torch.from_numpy(kept.sums),
-            torch.from_numpy(turned.starts),
-            torch.from_numpy(lattice.basis),
-            torch.from_numpy(lattice.least),
+            torch.from_numpy(weights).double(),
+            torch.from_numpy(kept.sums).double(),
+            torch.from_numpy(turned.starts).double(),
+            torch.from_numpy(lattice.basis).double(),
+            torch.from_numpy(lattice.least).double(),
         )
-        context = torch.cat([part.reshape(len(batch), -1).float() for part in parts], dim=1)
-        return cls(turned, order, context, found.closed)
+        return cls(turned, order, prompt, found.closed)
 
 
-def _order(batch: Batch, means: NDArray[np.float64], bounds: Integers) -> Integers:
+def order_of(batch: Batch, means: NDArray[np.float64], bounds: Integers) -> Integers:
     """Old positions in the net's order: padding last."""
     padded = np.arange(SPECIES) >= batch.species[:, None]
     bound = np.where(bounds < 0, np.iinfo(np.int64).max, bounds)

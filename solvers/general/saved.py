@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from kinetix.errors import CheckpointError
+from kinetix.network import ReactionNetwork
 from kinetix.solvers.nets.checkpoint import WEIGHTS, Weights
 from kinetix.solvers.nets.sealed import pack, plain, read_sealed, write_sealed
-from kinetix.solvers.nets.training import seeded
+from kinetix.solvers.nets.training import Progress, seeded
 
 from .net import Core, Size
+
+if TYPE_CHECKING:
+    from kinetix.solvers.nets.trained_met import TrainedMET
 
 FORMAT = "kinetix-general-1"
 
 
-class _Size(BaseModel):
+class SavedSize(BaseModel):
     """The schema of a saved size, bounded before anything is made."""
 
     model_config = ConfigDict(extra="forbid")
     width: int = Field(ge=1, le=4096)
     rounds: int = Field(ge=0, le=64)
     blocks: int = Field(ge=0, le=64)
+
+    @property
+    def made(self) -> Size:
+        """The size."""
+        return Size(self.width, self.rounds, self.blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +45,32 @@ class GeneralNetwork:
     core: Core
     settings: Mapping[str, Any]
     certificate: Mapping[str, Any]
+
+    def adapt(  # noqa: PLR0913 - the face of `MET.train`
+        self,
+        network: ReactionNetwork,
+        *,
+        times: Sequence[float],
+        box: Mapping[str, Any],
+        budget: float | None = None,
+        budget_cpu: float | None = None,
+        budget_steps: int | None = None,
+        teacher: str = "auto",
+        seed: int | None = None,
+        output: str | Path | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+    ) -> TrainedMET:
+        """A net for one network over a box that begins as this one; see `MET.train`.
+
+        UnsupportedFeature, by name, where the network is not of the family or its counts go beyond the net's.
+        """
+        from kinetix.solvers.met import MET
+
+        return MET(teacher=teacher).train(
+            network, times=times, box=box, budget=budget, budget_cpu=budget_cpu, budget_steps=budget_steps,
+            start=self, seed=seed, output=output, resume=resume, progress=progress,
+        )  # fmt: skip
 
     def save(self, folder: str | Path) -> None:
         """Write `weights.safetensors` and `manifest.json`, atomically per file, manifest last."""
@@ -52,7 +87,7 @@ class GeneralNetwork:
         path = Path(folder)
         content, files = read_sealed(path, FORMAT)
         try:
-            size = Size(**_Size.model_validate(content["size"]).model_dump())
+            size = SavedSize.model_validate(content["size"]).made
             weights = Weights(files[WEIGHTS], str(path / WEIGHTS))
             with torch.device("meta"):
                 sketch = Core(size)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kinetix.network import ReactionNetwork
 
+from .autoregressive import Autoregressive
 from .box import Box
 from .checkpoint import Weights
 from .decoder import make_net
@@ -32,6 +33,7 @@ class _Saved(BaseModel):
     shape: list[int] = Field(max_length=4096)
     largest: list[float] | None = Field(default=None, max_length=4096)
     certificate: dict[str, Any]
+    start: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,23 @@ def restored(
     settings = make_settings(**saved.settings)
     order = [*network.theta_names, *network.species_names, *saved.box]  # JSON has sorted the names
     box = {name: _Bounds(*saved.box[name], name in saved.logarithmic) for name in order if name in saved.box}
-    domain = Box.of(network, box, saved.times, means=settings.means, largest=saved.largest)
-    layout = settings.layout(saved_window(network, saved.lower, saved.shape), network)
+    plain = Box.of(network, box, saved.times, means=settings.means and saved.start is None, largest=saved.largest)
     with torch.device("meta"):
-        sketch = make_net(settings.shape, layout, domain.encoding)
+        _, sketch = _made(plain, saved, settings)
     weights.check({name: tuple(tensor.shape) for name, tensor in sketch.state_dict().items()})
     with seeded(0):
-        net = make_net(settings.shape, layout, domain.encoding)
+        domain, net = _made(plain, saved, settings)
     weights.pour(net)
-    return TrainedMET(domain, net.to(nearest_device(settings.device)).eval(), settings, saved.seed, saved.certificate)
+    net = net.to(nearest_device(settings.device)).eval()
+    return TrainedMET(domain, net, settings, saved.seed, saved.certificate, saved.start)
+
+
+def _made(domain: Box, saved: _Saved, settings: NetSettings) -> tuple[Box, Autoregressive]:
+    """The box with the prompts of its net, and the net before its weights are poured in."""
+    if saved.start is not None:
+        from kinetix.solvers.general.adapted import Adaptation
+
+        begun, net = Adaptation.kept(saved.start, domain)
+        return begun.domain, net
+    layout = settings.layout(saved_window(domain.network, saved.lower, saved.shape), domain.network)
+    return domain, make_net(settings.shape, layout, domain.encoding)

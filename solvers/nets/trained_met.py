@@ -71,13 +71,17 @@ class NetSettings(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class TrainedMET:
-    """A trained net: a solver for every problem in its box. `certificate` says how good it was found to be."""
+    """A trained net: a solver for every problem in its box. `certificate` says how good it was found to be.
+
+    `start` says how the general net was made that it was trained from, where it was (see `general.adapted`).
+    """
 
     domain: Box
     net: Autoregressive
     settings: NetSettings
     seed: int
     certificate: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, Any] | None = None
 
     kind = "met"
 
@@ -224,7 +228,8 @@ class TrainedMET:
     def manifest(self) -> Mapping[str, Any]:
         """Everything but weights and network, as plain values."""
         window, moments = self.window, self.domain.encoding.moments
-        return {
+        start = {} if self.start is None else {"start": dict(self.start)}
+        return start | {
             "settings": asdict(self.settings),
             "seed": self.seed,
             "box": {name: list(bounds) for name, bounds in self.box.items()},

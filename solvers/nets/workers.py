@@ -112,7 +112,7 @@ class Workers:
         flat = torch.cat([*parts, there])
         _talk(lambda: dist.all_reduce(flat))
         flat /= self.size
-        *means, there = flat.split([*(p.numel() for p in weights), len(there)])
+        *means, there = torch.split(flat, [*(p.numel() for p in weights), len(there)])
         for p, mean, share in zip(weights, means, there[:-1].tolist(), strict=True):
             p.grad = mean.view_as(p).to(p.dtype) if share > 0 else None
         return float(there[-1])
