@@ -55,11 +55,14 @@ class Known(NamedTuple):
 
 
 class State(NamedTuple):
-    """Of every row: its context, the counts, surprises and tokens of the species so far, the conditional mean."""
+    """Of every row: its context, the counts of the species so far, their coordinates on the lattice, their surprises and
+    tokens, the conditional mean of the next.
+    """
 
     known: Shared[Known]
     which: Tensor
     counts: Tensor
+    coordinates: Tensor
     surprises: Tensor
     tokens: Tensor
     mean: Tensor
@@ -166,7 +169,7 @@ class GeneralNet(Stepwise):
         known = Shared(Known(prompt, core.begin(vectors), core.own(vectors), gates, rows, diagonal**2))
         which = torch.arange(len(vectors), device=vectors.device)
         none = prompt.means[:, :0]
-        return State(known, which, none, none, vectors[:, :0], prompt.means[:, 0])
+        return State(known, which, none, none, none, vectors[:, :0], prompt.means[:, 0])
 
     def advance(self, state: State, position: int, previous: Tensor | None) -> tuple[Tensor, State]:
         """Take in the last count, then predict the next."""
@@ -207,20 +210,38 @@ class GeneralNet(Stepwise):
         token = core.count(torch.stack(features, dim=-1)) + core.small(count.long().clamp(max=SMALL))
         token = functional.silu(token + known.own[which, last])
         counts = torch.cat([state.counts, count[:, None]], dim=1)
-        return State(state.known, which, counts, surprises, torch.cat([state.tokens, token[:, None]], dim=1), mean)
+        base, step = self._base(state, last)
+        coordinate = torch.where(step > 0, (count - base) / step.clamp(min=1), 0.0)
+        coordinates = torch.cat([state.coordinates, coordinate[:, None]], dim=1)
+        tokens = torch.cat([state.tokens, token[:, None]], dim=1)
+        return State(state.known, which, counts, coordinates, surprises, tokens, mean)
+
+    def _base(self, state: State, position: int) -> tuple[Tensor, Tensor]:
+        """One of the counts [rows] that the lattice has after the counts before, and its steps, 0 for none."""
+        prompt, which = state.known.value.prompt, state.which
+        basis = prompt.basis[which, position]
+        base = prompt.starts[which, position] + (basis[:, :position] * state.coordinates).sum(dim=1)
+        return base, basis[:, position]
 
     def _possible(self, raw: Tensor, state: State, position: int) -> Tensor:
-        """The logits, with FLOOR at counts that a conserved sum forbids, and at all but 0 in padding."""
+        """The logits, with FLOOR at counts that the lattice, a sum that never grows, or padding forbid."""
         prompt, which = state.known.value.prompt, state.which
-        if not prompt.weights[..., position].any() and (prompt.species[:, position, 0] > 0).all():
+        if self._is_free(prompt, position):
             return raw
-        weights, sums = prompt.weights[which], prompt.sums[which]  # [rows, L, S], [rows, L]
-        left = sums - (weights[..., :position] * state.counts[:, None]).sum(dim=-1)
-        own, later = weights[..., position, None], weights[..., position + 1 :]
+        weights = prompt.weights[which]  # [rows, L, S]
+        least = prompt.least[which]
+        counts = torch.cat([state.counts, torch.zeros_like(least[:, :1]), least[:, position + 1 :]], dim=1)
+        left = prompt.sums[which] - (weights * counts[:, None]).sum(dim=-1)  # what the later ones leave
+        most = torch.where(weights[..., position] > 0, left / weights[..., position].clamp(min=1), torch.inf)
+        base, step = (part[:, None] for part in self._base(state, position))
         k = torch.arange(raw.shape[-1], device=raw.device, dtype=raw.dtype)
-        rest = left[..., None] - own * k
-        even = (later == 0).logical_or(later == 2).all(dim=-1)[..., None]
-        none = (later == 0).all(dim=-1)[..., None]
-        good = (rest >= 0) & (~even | (rest % 2 == 0)) & (~none | (rest == 0)) | (own == 0)
-        real = prompt.species[which, position, :1] > 0
-        return torch.where(good.all(dim=1) & (real | (k == 0)), raw, FLOOR)
+        reached = torch.where(step > 0, torch.remainder(k - base, step.clamp(min=1)) == 0, k == base)
+        good = reached & (k <= most.amin(dim=1, keepdim=True)) & (k >= least[:, position, None])
+        good = torch.where(good.any(dim=1, keepdim=True), good, reached)  # what came before cannot be
+        return torch.where(good, raw, FLOOR)
+
+    @staticmethod
+    def _is_free(prompt: Prompt, position: int) -> bool:
+        """Whether every count of the species at a position is possible in all prompts, whatever came before."""
+        bound = prompt.weights[..., position].any() | prompt.least[:, position].any()
+        return not bool(bound | (prompt.basis[:, position, position] != 1).any())

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .family import REACTIONS, SPECIES, Batch
+from .lattice import Lattice
 from .laws import Laws
 from .moments import moments
 from .totals import MOST, totals
 
 Integers = NDArray[np.int64]
 
-OF_REACTION, OF_EDGE, OF_SPECIES = 8, 7, 12
+OF_REACTION, OF_EDGE, OF_SPECIES = 8, 7, 15
 """Features."""
 
 FAINT = 1e-6
@@ -33,7 +34,8 @@ class Prompt(NamedTuple):
     """Features of N problems.
 
     `reactions` [N, R, .], `edges` [N, S, R, .], `species` [N, S, .]; `means` [N, S]; `fano` [N, S, S], covariances
-    divided by the roots of both means; `weights` [N, L, S] and `sums` [N, L] of what is conserved.
+    divided by the roots of both means; `weights` [N, L, S] and `sums` [N, L] of what never grows; `starts` [N, S] and
+    the lattice about them (see `Lattice`), its `basis` [N, S, S] and the `least` counts [N, S].
     """
 
     reactions: Tensor
@@ -43,6 +45,9 @@ class Prompt(NamedTuple):
     fano: Tensor
     weights: Tensor
     sums: Tensor
+    starts: Tensor
+    basis: Tensor
+    least: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Extent:
         species, reactions = self.species, self.reactions
         edges = species, reactions, OF_EDGE
         of_species = (species, OF_SPECIES), (species,), (species, species)
-        return (reactions, OF_REACTION), edges, *of_species, (MOST, species), (MOST,)
+        of_lattice = (species,), (species, species), (species,)
+        return (reactions, OF_REACTION), edges, *of_species, (MOST, species), (MOST,), *of_lattice
 
     @property
     def size(self) -> int:
@@ -89,6 +95,9 @@ def rows(prompt: Prompt, extent: Extent = WHOLE) -> Tensor:
         prompt.fano[:, :species, :species],
         prompt.weights[..., :species],
         prompt.sums,
+        prompt.starts[:, :species],
+        prompt.basis[:, :species, :species],
+        prompt.least[:, :species],
     )
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
@@ -122,15 +131,18 @@ class Prompted:
         weights = np.take_along_axis(kept.weights, order[:, None], axis=2)
         bounds = np.take_along_axis(kept.bounds, order, axis=1)
         root = torch.sqrt(means + FAINT)
-        laws = Laws.of(turned)
+        laws, lattice = Laws.of(turned), Lattice.of(turned)
         prompt = Prompt(
             _reactions(turned, laws, means, spread),
             _edges(turned, laws, means, spread),
-            _species(turned, means, spread, torch.from_numpy(bounds)),
+            _species(turned, means, spread, torch.from_numpy(bounds), lattice),
             means,
             spread / (root[:, :, None] * root[:, None]),
             torch.from_numpy(weights).double(),
             torch.from_numpy(kept.sums).double(),
+            torch.from_numpy(turned.starts).double(),
+            torch.from_numpy(lattice.basis).double(),
+            torch.from_numpy(lattice.least).double(),
         )
         return cls(turned, order, prompt, found.closed)
 
@@ -163,14 +175,17 @@ def _edges(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> Tensor:
     return torch.stack([c.double() * real for c in columns], dim=-1)
 
 
-def _species(batch: Batch, means: Tensor, spread: Tensor, bounds: Tensor) -> Tensor:
+def _species(batch: Batch, means: Tensor, spread: Tensor, bounds: Tensor, lattice: Lattice) -> Tensor:
     starts = torch.from_numpy(batch.starts).double()
     real = torch.arange(SPECIES) < torch.from_numpy(batch.species)[:, None]
     variance = spread.diagonal(dim1=1, dim2=2).clamp(min=0.0)
     fano = variance / (means + FAINT)
+    steps = torch.from_numpy(np.diagonal(lattice.basis, axis1=1, axis2=2).copy())
+    rises = torch.from_numpy(lattice.least == batch.starts) & (starts > 0)
     columns = [
         real, torch.log1p(starts) / 3, starts == 0, starts == 1, starts == 2, torch.log1p(means) / 3,
         torch.log(means + 1e-3) / 5, torch.log(fano + 0.03) / 2, torch.sqrt(variance) / (torch.sqrt(means) + 1),
         bounds >= 0, torch.log1p(bounds.clamp(min=0)) / 3, torch.tanh((means - starts) / torch.sqrt(variance + 1)),
+        steps == 0, steps > 1, rises,
     ]  # fmt: skip
     return torch.stack([c.double() * real for c in columns], dim=-1)
