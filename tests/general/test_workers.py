@@ -184,8 +184,13 @@ def started(folder, cases):
     names = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     command = [sys.executable, "-m", "tests.general.test_workers", str(folder), cases]
-    done = subprocess.run(command, check=False, cwd=ROOT, env=kept | names, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    with subprocess.Popen(command, cwd=ROOT, env=kept | names, stderr=subprocess.PIPE, start_new_session=True) as agent:
+        try:
+            _, said = agent.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            os.killpg(agent.pid, signal.SIGKILL)  # a pair that waits for itself would outlive the agent
+            raise
+    assert agent.returncode == 0, said.decode()[-3000:]
 
 
 @pytest.fixture(scope="module")
