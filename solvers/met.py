@@ -142,8 +142,8 @@ class MET:
         seconds, CPU seconds or steps; the teacher's time counts, the certificate's does not. A species in the
         box means its initial count. `start` is the general net to begin from, in place of nothing: "general" (that
         of the package), the folder of another, or a net. Its size and prompts then take the place of `decoder`,
-        `width`, `layers`, `heads` and `means`, and "auto" steps are orthogonal. With `output`, checkpoints, metrics
-        and the net itself are written to that folder; `resume` goes on from there.
+        `width`, `layers`, `heads` and `means`, and "auto" steps are orthogonal where laws are exact. With `output`,
+        checkpoints, metrics and the net itself are written to that folder; `resume` goes on from there.
         """
         clock = Budget(budget, budget_cpu, budget_steps)
         require(network, "met")
@@ -201,7 +201,8 @@ class MET:
         plan = Plan(contexts=self.contexts, batch=self.batch, vans=self.vans, signal=self.signal)
         lessons = make(Course(model, domain, layout, roots[2], seconds, device=net.device), plan)
         identity = self._identity(domain, begun, clock, seed)
-        heavy = begun is not None or float(getattr(lessons, "work", 0.0)) >= HEAVY
+        exact = begun is not None and teacher == "fsp"  # noise of trajectories is more than these steps bear
+        heavy = exact or float(getattr(lessons, "work", 0.0)) >= HEAVY
         orthogonal = self.optimiser == "orthogonal" or (self.optimiser == "auto" and heavy)
         settings = Settings(rate=self.rate, threads=self.threads, orthogonal_steps=orthogonal)
         record = train(

@@ -79,10 +79,12 @@ def main() -> None:
     for teacher in given.teachers:
         reached = []
         for label, start in (("nothing", None), ("general", general)):
-            found = [distance(start, given.box, teacher, seconds, given.seed) for seconds in given.budgets]
-            for seconds, (h, steps) in zip(given.budgets, found, strict=True):
+            found = []
+            for seconds in given.budgets:
+                h, steps = distance(start, given.box, teacher, seconds, given.seed)
                 print(f"{teacher:14}{label:10}{seconds:7.0f}{steps:8.0f}{h:9.4f}", flush=True)
-            reached.append(crossing(given.budgets, [h for h, _ in found], given.asked))
+                found.append(h)
+            reached.append(crossing(given.budgets, found, given.asked))
         nothing, adapted = reached
         said = f"{nothing:.1f} s from nothing, {adapted:.1f} s adapted, {adapted / nothing:.2f} of it"
         print(f"{teacher}: {given.asked} after {said}", flush=True)

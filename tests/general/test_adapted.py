@@ -58,8 +58,7 @@ def begun(general, name, first=()):
 def test_before_it_learns_it_states_what_the_general_net_states(general, name):
     """At points of the box, in the order of species that the single problem asks for.
 
-    Mutants seen to fail: rates of the box's first varied parameter twice; a start that is not completed; the box's
-    features in place of the encoder's.
+    Mutants seen to fail: every varied rate taken for the first; a start that is not completed by conservation.
     """
     first = begun(general, name)
     domain, structure = first.encoding.domain, first.encoding.structure
@@ -110,7 +109,9 @@ def test_species_that_data_show_come_first(general):
 
 
 def test_it_learns_and_leaves_the_general_net_as_it_was(general):
-    """The joint law of two species over a box. Mutants: the encoder trained with it; gradients that do not reach it."""
+    """The joint law of two species over a box. Mutants seen to fail: the general net's own weights trained; a place in
+    the box that changes nothing.
+    """
     before = {name: tensor.clone() for name, tensor in general.core.state_dict().items()}
     keywords = {"times": (0, 5), "box": GENE_BOX, "seed": 2, "start": general}
     met = MET(contexts=256, held_out=10)
@@ -120,6 +121,7 @@ def test_it_learns_and_leaves_the_general_net_as_it_was(general):
     assert net.certificate["joint"]["mean"] < 0.012
     assert all(torch.equal(before[name], tensor) for name, tensor in general.core.state_dict().items())
     assert net.certificate["teacher"] == "fsp"
+    assert net.weights()["shift.4.weight"].abs().max() > 0
     encoder = {k: v for k, v in net.weights().items() if ".core.rounds" in k or ".core.of_" in k}
     assert encoder
     assert all(torch.equal(before[k.removeprefix("net.core.")], v) for k, v in encoder.items())
@@ -143,8 +145,8 @@ def test_batches_say_what_single_laws_say(gene_net):
 def test_derivatives_by_rates_are_those_of_the_log_probabilities(gene_net):
     """Both modes of torch against differences of what the net states, wider than those that it takes itself.
 
-    Mutants seen to fail: differences not divided by their width; the factor of the next parameter; no slope of the
-    place in the box.
+    Mutants seen to fail: differences not divided by their whole width; the slope along the next parameter (backward);
+    none at all (forward).
     """
     thetas = np.tile(compile_network(GENE).theta, (2, 1))
     thetas[:, :3] = [[0.9, 0.03, 2.0], [1.7, 0.07, 3.1]]
