@@ -8,6 +8,7 @@ from kinetix.app.trust import find_mode as find_mode
 from kinetix.app.trust import fisher as fisher
 from kinetix.app.trust import infer_many as infer_many
 from kinetix.app.verbs import compare as compare
+from kinetix.app.verbs import general as general
 from kinetix.app.verbs import infer as infer
 from kinetix.app.verbs import load as load
 from kinetix.app.verbs import open as open  # noqa: A004
@@ -39,6 +40,7 @@ from kinetix.problem import Problem as Problem
 from kinetix.solution import Solution as Solution
 from kinetix.solver import Solver as Solver
 from kinetix.solvers.fsp import FSP as FSP
+from kinetix.solvers.general_model import General as General
 from kinetix.solvers.linear_noise import LinearNoise as LinearNoise
 from kinetix.solvers.mean_field import MeanField as MeanField
 from kinetix.solvers.met import MET as MET
@@ -57,6 +59,7 @@ __all__ = [
     "CompiledModel",
     "DataError",
     "Event",
+    "General",
     "KinetixError",
     "LinearNoise",
     "LockedError",
@@ -86,6 +89,7 @@ __all__ = [
     "find_mode",
     "first_passage",
     "fisher",
+    "general",
     "infer",
     "infer_many",
     "load",

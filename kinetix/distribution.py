@@ -59,6 +59,15 @@ class StatesMeans(Protocol):
         ...
 
 
+@runtime_checkable
+class StatesCovariances(Protocol):
+    """A law that knows the covariances of its counts better than by its expectations."""
+
+    def covariances(self) -> Array:
+        """The population covariances [S, S]."""
+        ...
+
+
 def mean(law: Distribution) -> Array:
     """The mean counts: [S]."""
     if isinstance(law, StatesMeans):
@@ -71,6 +80,8 @@ def covariance(law: Distribution) -> Array:
 
     Centred before squaring, so that it does not cancel.
     """
+    if isinstance(law, StatesCovariances):
+        return law.covariances()
     centre = mean(law)
     if isinstance(law, Moments):
         return np.full((len(centre), len(centre)), np.nan) if law.spread is None else law.spread

@@ -78,6 +78,8 @@ def is_folder(choice: object) -> bool:
 
 def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
     if is_folder(choice):
+        if is_general(choice):
+            return _general(choice, settings)
         from kinetix.solvers.nets.checkpoint import load_net
 
         net = load_net(choice)
@@ -91,6 +93,21 @@ def _named(choice: str | Path, settings: dict[str, Any]) -> Solver:
     from kinetix.solvers import catalogue
 
     return catalogue.solver(str(choice), **settings)
+
+
+def is_general(folder: str | Path) -> bool:
+    """Whether a folder holds a general net, not one for a network of its own."""
+    from kinetix.solvers.general.saved import FORMAT
+    from kinetix.solvers.nets.sealed import kind_of
+
+    return kind_of(Path(folder)) == FORMAT
+
+
+def _general(folder: str | Path, settings: Mapping[str, Any]) -> Solver:
+    from kinetix.solvers.general_model import General
+
+    require_settings(General, settings)
+    return General(**{"weights": str(folder), **settings})
 
 
 def _chained(net: Solver, settings: dict[str, Any], place: str) -> Solver:

@@ -178,8 +178,20 @@ def _inspect_net(folder: Path) -> Outcome:
     from .verbs import open as open_saved
 
     net = open_saved(folder)
+    if not hasattr(net, "box"):
+        return _inspect_general(net)
     box = [f"  {name} in [{low:g}, {high:g}]" for name, (low, high) in net.box.items()]
     span = f"times [{net.times[0]:g}, {net.times[1]:g}]"
     text = [f"trained net ({type(net).__name__}) for {net.network.name}", "training box", *box, f"  {span}"]
     text += ["certificate", *(f"  {line}" for line in certificate_lines(net.certificate)), str(net.network)]
     return Outcome("\n".join(text), {"net": net_data(net)})
+
+
+def _inspect_general(net: Any) -> Outcome:
+    from .describe import certificate_lines
+
+    settings, certificate = dict(net.settings), dict(net.certificate)
+    text = ["general net, for any network of its family", "settings"]
+    text += [f"  {line}" for line in certificate_lines(settings)]
+    text += ["certificate", *(f"  {line}" for line in certificate_lines(certificate))]
+    return Outcome("\n".join(text), {"net": {"kind": "general", "settings": settings, "certificate": certificate}})

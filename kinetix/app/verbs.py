@@ -19,7 +19,7 @@ from kinetix.problem import Problem
 from kinetix.solution import Solution
 from kinetix.solver import Solver, require_times
 
-from .choice import require_arguments, seed_of, solver_of
+from .choice import is_general, require_arguments, seed_of, solver_of
 from .formulas import read_formulas
 from .resumed import seed_for
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
     from kinetix.inference.time_courses import TimeCourses
+    from kinetix.solvers.general.saved import GeneralNetwork
 
     from .study import Study
 
@@ -174,10 +175,24 @@ def compare(
     return Study.of(problem, chosen, reference=first, seed=seed_of(seed))
 
 
+def general(folder: str | Path | None = None) -> GeneralNetwork:
+    """The general model that comes with kinetix, or the one that `kinetix pretrain` wrote to `folder`.
+
+    It answers for networks that it has never seen (`kinetix.solve(..., solver="general")` asks it), `survey` asks it
+    of many at once, and `adapt` makes a net for one network of it.
+    """
+    from kinetix.solvers.general.packaged import packaged
+    from kinetix.solvers.general.saved import GeneralNetwork
+
+    return packaged() if folder is None else GeneralNetwork.open(folder)
+
+
 def open(path: str | Path) -> Any:  # noqa: A001 - the public name
-    """Read back what kinetix saved: a Solution or Posterior (.nc), or a trained net (a folder)."""
+    """Read back what kinetix saved: a Solution or Posterior (.nc), or a trained net or general net (a folder)."""
     place = Path(path)
     if place.is_dir():
+        if is_general(place):
+            return general(place)
         from kinetix.solvers.nets.checkpoint import load_net
 
         return load_net(place)

@@ -5,8 +5,8 @@ width = 96                  mixture = {small = 0.4, large = 0.6}        rate = 2
 rounds = 3                  paths = 64                                  orthogonal = true
 blocks = 2                  times = 3                                   watched = {small = 60}
 
-All tables and all keys may be left out. `[training]` takes `block`, `blocks`, `every`, `chunks`, `device` and
-`threads` too.
+All tables and all keys may be left out. `[training]` takes `block`, `blocks`, `every`, `chunks`, `calibration` (a table
+like `watched`), `device` and `threads` too.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class _Training(_Table):
     device: str = "auto"
     threads: int = 1
     watched: dict[str, int] = dict(WATCHED)
+    calibration: dict[str, int] = {}
 
 
 class _Config(_Table):

@@ -1,6 +1,6 @@
 """The lattice of counts that reactions can reach: what is conserved, whatever the signs, and which counts leave gaps.
 
-All counts are the start plus whole multiples of the changes. In Hermite's normal form of these (W. H. Cohen, A Course in
+All counts are the start plus whole multiples of the changes. In Hermite's normal form of these (H. Cohen, A Course in
 Computational Algebraic Number Theory, 1993, 2.4) a count, given those before it, is fixed, or one of a residue class:
 dimerisation alone leaves the parity of its monomers as it is.
 """
@@ -40,9 +40,10 @@ class Lattice(NamedTuple):
 
 
 def compiled(function: F) -> F:
+    """The function as machine code, kept on disk where there is a folder for it."""
     try:
         return njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for the machine code
+    except RuntimeError:
         return njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 

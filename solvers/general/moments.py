@@ -56,6 +56,15 @@ def moments(batch: Batch) -> Moments:
     return Moments(*(torch.from_numpy(part) for part in (means, _narrowed(means, _positive(spread)), good)))
 
 
+def linear_noise(batch: Batch) -> Moments:
+    """Those of the linear noise approximation alone, where numbers come of it; `closed` is never true."""
+    means, spread, _ = _integrated(batch, closed=False)
+    means = np.where(np.isfinite(means) & (means >= 0), means, batch.starts)
+    spread = np.where(np.isfinite(spread).all(axis=(1, 2), keepdims=True), spread, 0.0)
+    found = torch.from_numpy(np.clip(means, LEAST, MOST)), torch.from_numpy(_positive(spread))
+    return Moments(*found, torch.zeros(len(batch), dtype=torch.bool))
+
+
 def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
     means, spread = np.zeros((len(batch), SPECIES)), np.zeros((len(batch), SPECIES, SPECIES))
     good = np.zeros(len(batch), dtype=np.bool_)

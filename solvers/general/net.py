@@ -55,8 +55,8 @@ class Known(NamedTuple):
 
 
 class State(NamedTuple):
-    """Of every row: its context, the counts of the species so far, their coordinates on the lattice, their surprises and
-    tokens, the conditional mean of the next.
+    """Of every row: its context, the counts of the species so far, their coordinates on the lattice, their surprises
+    and tokens, the conditional mean of the next.
     """
 
     known: Shared[Known]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -26,15 +26,16 @@ from kinetix.solvers.nets.training import Judge, Progress, Settings, seeded, tra
 from kinetix.solvers.nets.workers import Workers, joined
 
 from .begin import Begin, all_legs, began_from
+from .calibration import FEWEST, calibrated
 from .lessons import Lessons
 from .net import Core, Size
 from .panels import PANELS
 from .saved import GeneralNetwork
-from .score import Panels
+from .score import Panels, examined
 from .source import Source
 
-PANEL_SEED = 20_231_023
-"""Of the panels that judge: not those of any training's networks."""
+PANEL_SEED, CALIBRATION_SEED = 20_231_023, 20_240_101
+"""Of the panels that judge, and of those that flags are made with: not those of any training's networks."""
 
 WATCHED: Mapping[str, int] = MappingProxyType({"small": 60, "large": 40})
 """Problems of each panel that are looked at while training."""
@@ -46,7 +47,8 @@ class Pretraining:
 
     `size` of the net; `source` of problems; blocks of `block` problems, `blocks` of them a chunk, a new chunk every
     `every` steps, the last `chunks` in use; peak learning `rate`, by `orthogonal` steps for hidden matrices
-    (`nets.descent`) or AdamW; `watched` panels; `device` and `threads` of torch.
+    (`nets.descent`) or AdamW; `watched` panels; problems of each panel for the `calibration` of the flags that its
+    answers carry (at least 60 in all, or none), which comes after the budget; `device` and `threads` of torch.
     """
 
     size: Size = field(default_factory=Size)
@@ -58,6 +60,7 @@ class Pretraining:
     rate: float = 2e-3
     orthogonal: bool = True
     watched: Mapping[str, int] = field(default_factory=lambda: WATCHED)
+    calibration: Mapping[str, int] = field(default_factory=dict)
     device: str = "auto"
     threads: int = 1
 
@@ -67,8 +70,12 @@ class Pretraining:
                 raise SettingError(f"{name} is {value!r}", place="pretraining", mend="give a whole number >= 1")
         if not 0 < self.rate < 1:
             raise SettingError(f"rate is {self.rate!r}", place="pretraining", mend="give a number between 0 and 1")
-        if unknown := sorted({*self.watched} - {*PANELS}):
-            raise SettingError(f"unknown panels {unknown}", place="watched", mend=f"use {', '.join(PANELS)}")
+        for name in ("watched", "calibration"):
+            if unknown := sorted({*getattr(self, name)} - {*PANELS}):
+                raise SettingError(f"unknown panels {unknown}", place=name, mend=f"use {', '.join(PANELS)}")
+        if self.calibration and sum(self.calibration.values()) < FEWEST:
+            reason = f"{sum(self.calibration.values())} problems tell too little"
+            raise SettingError(reason, place="calibration", mend=f"give at least {FEWEST} in all, or none")
 
     def train(
         self,
@@ -109,7 +116,7 @@ class Pretraining:
         told: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         source = {each.name: getattr(self.source, each.name) for each in fields(self.source)}
         told |= {"size": asdict(self.size), "source": source | {"mixture": dict(self.source.mixture)}}
-        return told | {"watched": dict(self.watched)}
+        return told | {"watched": dict(self.watched), "calibration": dict(self.calibration)}
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,13 @@ class _Leg:
         told = {"seed": self.seed, "pretraining": self.settings.told(), "processes": self.workers.size}
         if self.before is not None:
             told["beginning"] = dict(self.before)
-        return GeneralNetwork(core, told, _certificate(record, scores, self.before))
+        found = GeneralNetwork(core, told, _certificate(record, scores, self.before))
+        if not self.settings.calibration:
+            return found
+        trust = self.workers.from_first(
+            lambda: calibrated(found, *examined(self.settings.calibration, CALIBRATION_SEED)).certificate["trust"]
+        )
+        return replace(found, certificate={**found.certificate, "trust": trust})
 
     def _trained(self, progress: Progress | None, judge: Judge | None) -> tuple[Core, Record]:
         how, legs = self.settings, self.before["legs"] if self.before else 0

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from kinetix.errors import CheckpointError
 from kinetix.network import ReactionNetwork
+from kinetix.problem import Problem
+from kinetix.solution import Solution
 from kinetix.solvers.nets.checkpoint import WEIGHTS, Weights
 from kinetix.solvers.nets.sealed import pack, plain, read_sealed, write_sealed
 from kinetix.solvers.nets.training import Progress, seeded
@@ -20,6 +23,8 @@ from .net import Core, Size
 
 if TYPE_CHECKING:
     from kinetix.solvers.nets.trained_met import TrainedMET
+
+    from .survey import Summary
 
 FORMAT = "kinetix-general-1"
 
@@ -71,6 +76,20 @@ class GeneralNetwork:
             network, times=times, box=box, budget=budget, budget_cpu=budget_cpu, budget_steps=budget_steps,
             start=self, seed=seed, output=output, resume=resume, progress=progress,
         )  # fmt: skip
+
+    def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
+        """The laws at the problem's times, and how far to trust each; see `answers.solved`."""
+        from kinetix.solvers.general_model import General
+
+        from .answers import solved
+
+        return solved(self, problem, rng=rng, settings=General())
+
+    def survey(self, networks: Sequence[ReactionNetwork], time: float, *, points: int = 32) -> list[Summary]:
+        """Means, deviations and marginals of many networks at a time > 0, unchecked; see `survey.survey`."""
+        from .survey import survey
+
+        return survey(self.core, networks, time, points)
 
     def save(self, folder: str | Path) -> None:
         """Write `weights.safetensors` and `manifest.json`, atomically per file, manifest last."""

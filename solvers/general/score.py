@@ -16,7 +16,7 @@ from kinetix.errors import TruncationError
 from kinetix.solvers.nets.autoregressive import Autoregressive
 from kinetix.solvers.nets.prefixes import PrefixTree, prefix_tree, rows_of
 
-from .family import SPECIES
+from .family import SPECIES, Batch
 from .lessons import net_over, window_of
 from .net import Core
 from .panels import Question, panel
@@ -105,10 +105,20 @@ class Panels:
 
 
 def _cases(questions: Sequence[Question]) -> list[Case]:
+    return [case for _, case in _answered(questions)]
+
+
+def examined(numbers: Mapping[str, int], seed: int) -> tuple[Batch, list[Case]]:
+    """So many problems of each panel and their exact laws, less those whose laws turn out too large."""
+    found = [pair for name, number in numbers.items() for pair in _answered(panel(name, number, seed))]
+    return Batch.joined([question.batch for question, _ in found]), [case for _, case in found]
+
+
+def _answered(questions: Sequence[Question]) -> list[tuple[Question, Case]]:
     found = []
     for question in questions:
         try:
-            found.append(Case.of(question))
+            found.append((question, Case.of(question)))
         except TruncationError:  # the prediction was too low
             continue
     return found

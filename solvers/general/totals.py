@@ -1,9 +1,9 @@
 """What no reaction of a network raises: sums of counts with small whole weights, for a whole batch at once.
 
 A gene is free or bound, a monomer is alone or one of two in a dimer, what only decays never passes its start. Of the
-sums with weights of 0, 1 and 2, which cover the family's motifs, those are kept that bound more than all others together
-(extreme rays of the cone of weights w >= 0 with w . change <= 0 for every reaction). Sums with larger weights are not
-looked for: that only makes the net's law less sharp.
+sums with weights of 0, 1 and 2, which cover the family's motifs, those are kept that the others do not imply (extreme
+rays of the cone of weights w >= 0 with w . change <= 0 for every reaction). Sums with larger weights are not looked
+for: that only makes the net's law less sharp.
 """
 
 from __future__ import annotations

@@ -56,6 +56,15 @@ def write_sealed(folder: Path, kind: str, content: Mapping[str, Any], files: Map
         raise SaveError(f"cannot write {sizes} bytes: {problem.strerror or problem}", file=str(folder)) from problem
 
 
+def kind_of(folder: Path) -> str:
+    """What a folder says it holds, "" where it says nothing; whether that is true is for `read_sealed` to find out."""
+    try:
+        told = json.loads(_read(folder / MANIFEST, LARGEST))["format"]
+    except (CheckpointError, ValueError, RecursionError, TypeError, KeyError):
+        return ""
+    return told if isinstance(told, str) else ""
+
+
 def read_sealed(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The content and files that `write_sealed` wrote; any damage is a CheckpointError naming the file."""
     path = folder / MANIFEST

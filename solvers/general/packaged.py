@@ -1,0 +1,17 @@
+"""The weights that come with kinetix: the general model as it was pretrained, with what it was found to be worth."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from .saved import GeneralNetwork
+
+FOLDER = Path(__file__).resolve().parent / "weights"
+"""Weights, manifest, the settings and the log of their training, and the licence."""
+
+
+@cache
+def packaged() -> GeneralNetwork:
+    """The general model of this version, read once. CheckpointError where its files are missing or damaged."""
+    return GeneralNetwork.open(FOLDER)
