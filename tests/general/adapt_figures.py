@@ -12,6 +12,7 @@ logarithms.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,21 +20,42 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import kinetix as kx
 from kinetix.solvers.general.adapted import Adaptation, opened
+from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.budget import Record
 from kinetix.solvers.nets.certificate import certify
 from kinetix.solvers.nets.net_window import choose
+from kinetix.solvers.nets.training import seeded
 from tests.benchmarks.contexts import system
+
+NARROW = {"sigma_u": (0.5, 2), "sigma_b": (0, 0.1), "rho_u": (1, 4)}
+"""Box "narrow": the same network, few proteins (rho_b = 6) until time 5, where moment closure is nearly right."""
 
 BUDGETS = (5.0, 10.0, 20.0, 40.0, 80.0)
 ASKED = 0.010
 HELD = 100
 
 
+def asked_of(name: str) -> tuple[kx.ReactionNetwork, Any, tuple[float, float]]:
+    """The network, box and times of a box of examples/boxes, or of "narrow"."""
+    if name != "narrow":
+        return system(name)
+    network, _, _ = system("autoregulation")
+    return network.replace(parameters={"rho_b": 6.0}), NARROW, (0.0, 5.0)
+
+
+def general_of(name: str) -> GeneralNetwork:
+    """The general net of a name or folder; "untaught" has random weights: what its moments and laws do alone."""
+    if name != "untaught":
+        return opened(name)
+    with seeded(4):
+        return GeneralNetwork(Core(Size()).eval(), {}, {})
+
+
 def unlearnt(general: GeneralNetwork, name: str) -> float:
     """The mean distance before any training."""
-    network, box, times = system(name)
+    network, box, times = asked_of(name)
     begun = Adaptation.of(general, Box.of(network, box, times))
     window, teacher, _ = choose(kx.compile_network(network), begun.domain, "fsp", None, 1)
     found = certify(begun.net(window).eval(), begun.domain, HELD, teacher=teacher, record=Record(0, 0.0, 0.0, 0.0, ()))
@@ -42,7 +64,7 @@ def unlearnt(general: GeneralNetwork, name: str) -> float:
 
 def distance(start: GeneralNetwork | None, name: str, teacher: str, seconds: float, seed: int) -> tuple[float, float]:
     """The mean distance after so many CPU seconds, and the steps."""
-    network, box, times = system(name)
+    network, box, times = asked_of(name)
     met = kx.MET(teacher=teacher, held_out=HELD)
     net = met.train(network, times=times, box=box, budget_cpu=seconds, seed=seed, start=start)
     return float(net.certificate["joint"]["mean"]), float(net.certificate["training"]["steps"])
@@ -62,14 +84,14 @@ def crossing(seconds: list[float], distances: list[float], asked: float) -> floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--general", default="general", help="the folder of a general net")
-    parser.add_argument("--box", default="autoregulation")
+    parser.add_argument("--general", default="general", help="the folder of a general net, or untaught")
+    parser.add_argument("--box", default="autoregulation", help="of examples/boxes, or narrow")
     parser.add_argument("--teachers", nargs="+", default=["fsp", "trajectories"])
     parser.add_argument("--budgets", nargs="+", type=float, default=list(BUDGETS), help="CPU seconds")
     parser.add_argument("--asked", type=float, default=ASKED)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    general = opened(given.general)
+    general = general_of(given.general)
     # what is compiled and read on first use belongs to no training
     for start in (None, general):
         for teacher in given.teachers:
@@ -82,7 +104,7 @@ def main() -> None:
             found = []
             for seconds in given.budgets:
                 h, steps = distance(start, given.box, teacher, seconds, given.seed)
-                print(f"{teacher:14}{label:10}{seconds:7.0f}{steps:8.0f}{h:9.4f}", flush=True)
+                print(f"{teacher:14}{label:10}{seconds:7.1f}{steps:8.0f}{h:9.4f}", flush=True)
                 found.append(h)
             reached.append(crossing(given.budgets, found, given.asked))
         nothing, adapted = reached
