@@ -46,7 +46,9 @@ def fitted(found: Signs, distances: Array) -> Mapping[str, Any]:
     weights = np.linalg.solve(z.T @ z + RIDGE * np.eye(z.shape[1]), z.T @ (y - y.mean())) / width
     offset = float(y.mean() - centre @ weights)
     estimates = Scale(tuple(weights), offset, -np.inf, -np.inf)(found)
-    cuts = {name: _cut(estimates, distances <= most) for name, most in (("good", GOOD), ("fair", FAIR))}
+    good = _cut(estimates, distances <= GOOD)
+    rest = estimates > (-np.inf if good is None else good)
+    cuts = {"good": good, "fair": _cut(estimates[rest], distances[rest] <= FAIR)}
     explained = 1 - float(np.var(y - estimates) / np.var(y))
     facts = {"problems": len(y), "explained": explained, "signs": list(Signs._fields)}
     return {"weights": weights.tolist(), "offset": offset, **cuts, **facts}

@@ -229,14 +229,12 @@ class GeneralNet(Stepwise):
         if self._is_free(prompt, position):
             return raw
         weights = prompt.weights[which]  # [rows, L, S]
-        least = prompt.least[which]
-        counts = torch.cat([state.counts, torch.zeros_like(least[:, :1]), least[:, position + 1 :]], dim=1)
-        left = prompt.sums[which] - (weights * counts[:, None]).sum(dim=-1)  # what the later ones leave
+        left = prompt.sums[which] - (weights[..., :position] * state.counts[:, None]).sum(dim=-1)
         most = torch.where(weights[..., position] > 0, left / weights[..., position].clamp(min=1), torch.inf)
         base, step = (part[:, None] for part in self._base(state, position))
         k = torch.arange(raw.shape[-1], device=raw.device, dtype=raw.dtype)
         reached = torch.where(step > 0, torch.remainder(k - base, step.clamp(min=1)) == 0, k == base)
-        good = reached & (k <= most.amin(dim=1, keepdim=True)) & (k >= least[:, position, None])
+        good = reached & (k <= most.amin(dim=1, keepdim=True)) & (k >= prompt.least[which, position, None])
         good = torch.where(good.any(dim=1, keepdim=True), good, reached)  # what came before cannot be
         return torch.where(good, raw, FLOOR)
 

@@ -1,7 +1,7 @@
 """The general model as it comes with kinetix, on networks that it has never seen: Hellinger distances to exact laws.
 
 Prints markdown: four panels of held-out structures beside what else one could state at once; how often its flags are
-right; the reference systems; and what an answer costs.
+right; how the scores fell by CPU hours; the reference systems; and what an answer costs.
 
     python tests/benchmarks/figures_general.py [--weights RUN] [--laws FOLDER] [--number 300]
 
@@ -9,6 +9,7 @@ right; the reference systems; and what an answer costs.
 """
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 
 import kinetix as kx
 from kinetix.solvers.general.moments import linear_noise, moments
+from kinetix.solvers.general.packaged import FOLDER
 from kinetix.solvers.general.pretraining import PANEL_SEED
 from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.general.score import hellinger
@@ -101,6 +103,16 @@ def flags(net: GeneralNetwork, exams: dict[str, Exam], found: dict[str, np.ndarr
             judge.hold(f"{name}: good is right in {right:.1%}", right >= RIGHT - slack)
 
 
+def curve() -> None:
+    """How the scores fell while the weights were trained, by CPU hours: a few looks, the last one after annealing."""
+    entries = [json.loads(line) for line in (FOLDER / "log.jsonl").read_text().splitlines()]
+    print("\nWhile it was trained (60 small and 40 large problems; the rate falls to 0 at the end):\n")
+    print("| CPU hours | small, median | mean | large, median | mean |\n|---|---|---|---|---|")
+    for entry in entries[1::3] if len(entries) % 3 == 2 else [*entries[1:-1:3], entries[-1]]:
+        scores = (entry[f"{name} {what}"] for name in ("small", "large") for what in ("median", "mean"))
+        print(f"| {entry['cpu'] / 3600:.2f} | " + " | ".join(f"{score:.4f}" for score in scores) + " |")
+
+
 def zoo(net: GeneralNetwork) -> None:
     """The reference systems that belong to the family, from their own starts."""
     print("\n| system | problems | median | mean | worst | 10,000 trajectories, mean | flagged good |")
@@ -154,6 +166,8 @@ def main() -> int:
     exams = {name: exam(name, options.number, PANEL_SEED, options.laws) for name in NAMES}
     found = panels(net, exams, judge)
     flags(net, exams, found, judge)
+    if options.weights is None:
+        curve()
     zoo(net)
     costs(net, exams["large"], judge)
     for missed in judge.missed:

@@ -20,6 +20,7 @@ NAMES = (
     "calibration",
     "coverage",
     "exact",
+    "general",
     "importers",
     "inference",
     "met",

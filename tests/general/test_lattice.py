@@ -12,6 +12,7 @@ from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.panels import batch_of
 from kinetix.solvers.general.paths import trajectories
 from kinetix.solvers.general.prompt import Prompted
+from kinetix.solvers.general.totals import totals
 from kinetix.solvers.nets.training import seeded
 from tests import exact
 
@@ -84,3 +85,37 @@ def test_what_cannot_be_has_no_probability():
     assert (m + 2 * d <= 9).all()
     assert set(np.unique(w)) <= {3, 5, 7, 9, 11, 13, 15}
     assert not counts[:, 3:].any()
+
+
+def test_room_is_left_for_what_later_species_need():
+    """Waste never falls below its start of 2, so that dimers never pass (13 - 2 x 2) / 2.
+
+    Mutant seen to fail: the sum that is conserved alone, without those that it implies.
+    """
+    with seeded(3):
+        core = Core(Size(width=16, rounds=1, blocks=1)).eval()
+    network = exact.network(
+        {"M": 7, "D": 1, "W": 2},
+        {"k": 0.1},
+        [("pair", {"M": 2}, {"D": 1}, "k"), ("decay", {"D": 1}, {"W": 1}, "k")],
+    )
+    prompted = Prompted.of(batch_of(network))
+    with torch.no_grad():
+        net = net_over(core, 16)
+        drawn = net.sample(prompted.context.repeat(2000, 1), generator=torch.Generator().manual_seed(1)).numpy()
+    counts = np.empty_like(drawn)
+    counts[:, prompted.order[0]] = drawn
+    np.testing.assert_array_equal(counts[:, 0] + 2 * counts[:, 1] + 2 * counts[:, 2], 13)
+    assert counts[:, 2].min() == 2
+    assert counts[:, 1].max() == 4
+
+
+def test_the_sums_that_never_grow():
+    """By hand: the extreme ones. Mutants seen to fail: all of them; those that are conserved alone."""
+    network = exact.network(
+        {"M": 7, "D": 1}, {"k": 0.1}, [("pair", {"M": 2}, {"D": 1}, "k"), ("decay", {"D": 1}, {}, "k")]
+    )
+    found = totals(batch_of(network))
+    kept = found.weights[0][found.weights[0].any(axis=1)]
+    np.testing.assert_array_equal(kept, [[1, 0, 0, 0, 0, 0], [1, 2, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(found.bounds[0], [7, 4, -1, -1, -1, -1])

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from kinetix.solvers.nets import evenly
+from kinetix.solvers.nets.autoregressive import FLOOR, Autoregressive
 from kinetix.solvers.nets.decoder import DECODERS, Shape
-from kinetix.solvers.nets.evenly import Evenly, cube
+from kinetix.solvers.nets.evenly import Evenly
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.training import seeded
 from kinetix.space import StateSpace
@@ -45,8 +47,7 @@ def told(net, contexts):
 def test_moments_and_marginals_are_those_of_the_table(net, contexts):
     """To 1/n^0.9 of 4,096 points, where random draws miss by 1/sqrt(n): 30 times as much.
 
-    Mutants seen to fail: values taken by the law of the position before; covariances of draws not centred; the same
-    point at every position.
+    Mutants seen to fail: rows of another context; variances of values not centred; the same point at every position.
     """
     marginals, means, covariances = told(net, contexts)
     found = Evenly.of(net, contexts, 4096, seed=2)
@@ -75,10 +76,24 @@ def test_only_states_of_the_window_are_met(net, contexts):
     assert net.layout.window.contains(net.layout.counts(values)).all()
 
 
-def test_the_least_and_the_largest_place_meet_what_can_be():
-    """At the ends of the cube a value of probability 0 is never taken. Mutant seen to fail: places of exactly 0."""
-    from kinetix.solvers.nets.evenly import LEAST, _inverse
+class Gaps(Autoregressive):
+    """One species: the values 1 and 2 of 0 to 4, with probabilities 1/4 and 3/4."""
 
-    p = torch.tensor([[0.0, 0.25, 0.75, 0.0, 0.0]]).repeat(4, 1)
-    assert _inverse(p, torch.tensor([LEAST, 0.2, 0.3, 1.0])).tolist() == [1, 1, 2, 2]
-    assert cube(8, 0, 1).shape == (8, 0)
+    def __init__(self):
+        super().__init__(Layout.of(StateSpace.box([4])))
+
+    def logits(self, context, values):
+        raise NotImplementedError
+
+    def begin(self, context):
+        return context
+
+    def advance(self, state, position, previous):
+        return torch.tensor([[FLOOR, 0.0, np.log(3.0), FLOOR, FLOOR]]).float().repeat(len(state), 1), state
+
+
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_at_the_ends_of_the_cube_a_value_of_probability_0_is_not_taken(place, monkeypatch):
+    """Mutants seen to fail: places of exactly 0; the first value beyond the place."""
+    monkeypatch.setattr(evenly, "cube", lambda number, dimension, _seed: np.full((number, dimension), place))
+    assert Evenly.of(Gaps(), torch.zeros(1, 0), 2, 0).values.flatten().tolist() == [1 + int(place)] * 2
