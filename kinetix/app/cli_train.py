@@ -28,6 +28,9 @@ def train(
     budget: Annotated[float | None, typer.Option(help=f"Seconds of training (default {BUDGET:g}).")] = None,
     budget_cpu: Annotated[float | None, typer.Option(help="CPU seconds of training, instead.")] = None,
     budget_steps: Annotated[int | None, typer.Option(help="Steps of training, instead.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin from the general model: `general`, or the folder of a pretraining.")
+    ] = None,
     parameters: Set = None,
     initial: Initial = None,
     seed: Seed = None,
@@ -65,6 +68,7 @@ def train(
             budget=budget,
             budget_cpu=budget_cpu,
             budget_steps=budget_steps,
+            start=start,
             seed=number,
             output=output,
             resume=resume,
