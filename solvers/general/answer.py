@@ -124,7 +124,7 @@ def plan_of(structure: Structure, order: Integers, starts: Integers, reach: Arra
         name = s if s < own else partners[s - own]
         total = None if s < own else structure.totals[name]
         bounds = [int(law @ starts[real]) // law[q] for law in laws if law[q] > 0 and (law >= 0).all()]
-        caps.append(min([int(np.ceil(reach[q])), *bounds]) + 1 if total is None else total + 1)
+        caps.append(int(min([int(np.ceil(reach[q])), *bounds])) + 1 if total is None else total + 1)
         places.append(Place(q, total))
         names.append(name)
     if max(caps, default=0) > HIGHEST:

@@ -17,7 +17,6 @@ from kinetix.findings import Finding
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
-from kinetix.solvers.nets.sealed import weights_digest
 
 from .answer import answer
 from .family import Structure
@@ -53,7 +52,7 @@ def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, s
         laws.append(problem.initial if stated is None else GeneralLaw(stated.net, stated.context, seed))
     told = _trusts(net, structure, problem, start) if settings.trust else []
     meta = provenance(settings, network, started, certificate=dict(net.certificate))
-    meta["net"] = weights_digest(net.core.state_dict())
+    meta["net"] = net.digest
     meta["trust"] = [asdict(one) for one in told]
     meta["findings"] = [*meta["findings"], *(asdict(found) for found in _doubts(told))]
     if poor := [one.time for one in told if one.flag == "poor"]:

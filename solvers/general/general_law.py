@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kinetix.distribution import covariance
+from kinetix.distribution import Distribution, Tabulated, covariance
 from kinetix.solvers.nets.evenly import Evenly
 from kinetix.solvers.nets.net_law import NetLaw
+from kinetix.solvers.nets.observed import Marginal
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-POINTS, STATES = 256, 8192
+POINTS, STATES = 128, 8192
 """States that marginals and moments are averaged over; and those that stand for the law in other expectations."""
+
+SMALL = 5_000
+"""States of a window over which they are summed instead."""
 
 
 @dataclass(frozen=True, eq=False)
 class GeneralLaw(NetLaw):
-    """As `NetLaw`. Where no table fits, means, marginals and covariances are averages over `POINTS` even draws."""
+    """As `NetLaw`. Beyond `SMALL` windows means, marginals and covariances are averages over `POINTS` even draws."""
+
+    most_rows: ClassVar[int] = POINTS
 
     def covariances(self) -> Array:
         """The covariances [S, S]: those of the table, or of even draws."""
-        if self._is_tabled:
+        if self._is_summed:
             return covariance(self._sums)
         window = self.net.layout.window
         basis = window.basis[:, list(self.net.layout.order)].astype(np.float64)
@@ -35,6 +43,17 @@ class GeneralLaw(NetLaw):
     def drawn(self) -> Counts:
         """Even draws that stand for the law where no table does: [n, S]."""
         return self.net.layout.counts(self._evenly(STATES).values[0].cpu().numpy())
+
+    def marginal(self, axes: Sequence[int]) -> Distribution:
+        """As `NetLaw.marginal`; those of single species come from one pass for all of them."""
+        part = Marginal(self.net.layout, tuple(axes))
+        if self._is_summed or len(axes) != 1 or axes[0] not in self.net.layout.species:
+            return super().marginal(axes)
+        return Tabulated(part.space, self._averaged(part, axes))
+
+    @property
+    def _is_summed(self) -> bool:
+        return self._is_tabled and self.net.layout.window.size <= SMALL
 
     def _evenly(self, number: int) -> Evenly:
         return Evenly.of(self.net, self.prompts[0], number, self.seed % 2**31)

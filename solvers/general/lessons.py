@@ -60,7 +60,8 @@ def window_of(states: Integers) -> int:
 def net_over(core: Core, window: int) -> GeneralNet:
     """The net on a window of as many values for each species, where its weights are."""
     net = GeneralNet(Layout(StateSpace.box((window - 1,) * SPECIES), tuple(range(SPECIES))), core)
-    return net.to(next(core.parameters()).device)
+    device = next(core.parameters()).device
+    return net if net.device == device else net.to(device)  # which looks at every part of the net
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solution import Solution
 from kinetix.solvers.nets.checkpoint import WEIGHTS, Weights
-from kinetix.solvers.nets.sealed import pack, plain, read_sealed, write_sealed
+from kinetix.solvers.nets.sealed import pack, plain, read_sealed, weights_digest, write_sealed
 from kinetix.solvers.nets.training import Progress, seeded
 
 from .net import Core, Size
@@ -76,6 +77,11 @@ class GeneralNetwork:
             network, times=times, box=box, budget=budget, budget_cpu=budget_cpu, budget_steps=budget_steps,
             start=self, seed=seed, output=output, resume=resume, progress=progress,
         )  # fmt: skip
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return weights_digest(self.core.state_dict())
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
         """The laws at the problem's times, and how far to trust each; see `answers.solved`."""

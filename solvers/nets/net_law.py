@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ class OfNet(ABC):
 
     net: Autoregressive
     seed: int
+    most_rows: ClassVar[int] = ROWS
 
     @property
     @abstractmethod
@@ -97,12 +99,12 @@ class OfNet(ABC):
         Draws themselves where no table fits.
         """
         contexts, weights = self.prompts
-        if self._is_tabled:
+        if self._is_summed:
             return self._sums.marginal(axes)
         part = Marginal(self.net.layout, tuple(axes))
         if part.space.size > TABLE:
             return self._sums.marginal(axes)
-        if part.many * len(weights) > ROWS:
+        if part.many * len(weights) > self.most_rows:
             return Tabulated(part.space, weights.sum() * self._averaged(part, axes))
         blocks = torch.split(torch.arange(len(weights)), max(1, TABLE // part.space.size))
         tables = (weights[b.numpy()] @ part.tables(self.net, contexts[b]).double().cpu().numpy() for b in blocks)
@@ -122,7 +124,7 @@ class OfNet(ABC):
 
     def means(self) -> Array:
         """The mean counts [S]: those of the table, or of the averaged marginals, which others follow linearly."""
-        if self._is_tabled:
+        if self._is_summed:
             return mean(self._sums)
         layout = self.net.layout
         own = layout.lower + np.array([p @ np.arange(len(p)) for p in self._free])
@@ -144,6 +146,11 @@ class OfNet(ABC):
     def _free(self) -> list[Array]:
         """The marginals of the values at all positions, averaged: D of [cap_i]."""
         return averaged_marginals(self.net, self.prompts[0], *self._few)
+
+    @property
+    def _is_summed(self) -> bool:
+        """Whether means and marginals are sums over the whole table."""
+        return self._is_tabled
 
     @property
     def _is_tabled(self) -> bool:

@@ -46,6 +46,7 @@ def test_it_is_the_law_of_the_padded_net(core, network):
     Mutants seen to fail: a complement that counts as its species; counts that follow taken in as 0.
     """
     structure, model, law = asked(core, network)
+    assert all(type(cap) is int for cap in law.net.caps)
     counts = law.sample(200, rng=np.random.default_rng(1))
     batch = structure.at(model.theta, model.initial, [1.3])
     prompted = Prompted.of(batch)
