@@ -136,9 +136,14 @@ def infer(  # noqa: PLR0913 - the face of api.md
 
 
 def require_probabilities(solver: Solver) -> Solver:
-    """The solver, refused by name where it states moments alone: those weigh no counts."""
+    """The solver, refused by name where it states moments alone, which weigh no counts, or is the general model."""
     from kinetix.solvers.catalogue import CATALOGUE, OfMoments
+    from kinetix.solvers.general_model import General
 
+    if isinstance(solver, General) or hasattr(solver, "adapt"):
+        reason = "the general model has no certificate over the rates of one network"
+        mend = "use kx.general().adapt(network, times=, box=prior, budget=), a net for it, or fsp"
+        raise SettingError(reason, place="likelihood", mend=mend)
     for name, entry in CATALOGUE.items():
         if type(solver) is type(entry.solver) and isinstance(entry.promise, OfMoments):
             reason = f"{name} states moments, no probabilities, and cannot weigh counts"

@@ -95,6 +95,15 @@ def test_what_it_refuses(folder):
             kx.General(**wrong)
 
 
+def test_rates_are_not_inferred_with_it(folder, tmp_path):
+    """Mutant seen to fail: the net itself let through, where its settings are not."""
+    (tmp_path / "cells.csv").write_text("time,A\n1,3\n1,4\n")
+    data = kx.Observations.read_csv(tmp_path / "cells.csv")
+    for likelihood in (kx.General(str(folder)), kx.general(folder), str(folder)):
+        with pytest.raises(SettingError, match=r"adapt\(network"):
+            kx.infer(CHAIN, data, prior={"make": kx.prior.log_uniform(1, 20)}, likelihood=likelihood)
+
+
 def test_a_net_that_was_never_calibrated_says_so(folder):
     solution = kx.solve(CHAIN, [0.0, 1.0], solver=str(folder), seed=1)
     assert [one["flag"] for one in solution.meta["trust"]] == ["unknown"]
