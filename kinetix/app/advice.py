@@ -107,6 +107,8 @@ def _option(name: str, problem: Problem) -> Option:
             return Option(name, True, "milliseconds", 0.01, "means only, right for large counts")
         case "linear-noise":
             return Option(name, True, "milliseconds", 0.05, "means and covariances, right for large counts")
+        case "general":
+            return _general(problem)
     what = "many rate vectors of one network" if name == "met" else "one law of many species"
     return Option(name, True, "training", None, f"to be trained first: for {what}")
 
@@ -124,6 +126,18 @@ def _fsp(problem: Problem) -> Option:
         f"{cost.states:,} states{' on a list' if cost.listed else ''}, {cost.memory / 1e6:.3g} MB, {cost.seconds:.2g} s"
     )
     return Option("fsp", cost.refusal is None, words, cost.seconds, cost.refusal or "the law, with a proven error")
+
+
+def _general(problem: Problem) -> Option:
+    from kinetix.solvers.general.family import Structure
+
+    try:
+        Structure.of(problem.model)
+    except KinetixError as refusal:
+        return Option("general", False, "", None, str(refusal))
+    return Option(
+        "general", True, "milliseconds", 0.1, "the law, approximate, with a flag that says how far to trust it"
+    )
 
 
 def _paths(name: str, problem: Problem) -> Option:

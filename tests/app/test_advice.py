@@ -23,6 +23,16 @@ def test_a_small_network_is_projected():
     assert "states" in str(advice)
 
 
+def test_the_general_model_says_whether_a_network_is_of_its_family():
+    """Mutant seen to fail: a net that answers at once told as one to be trained."""
+    inside = option(kx.advise(exact.autoregulation(), [10.0]), "general")
+    assert inside.fits
+    assert "flag" in inside.why
+    outside = option(kx.advise(exact.cascade(15), [2.0]), "general")
+    assert not outside.fits
+    assert "15 species" in outside.why
+
+
 def test_the_stationary_law_is_projected():
     advice = kx.advise(exact.autoregulation(), [1.0, np.inf])
     assert advice.solver == "fsp"
