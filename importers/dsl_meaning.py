@@ -139,7 +139,7 @@ class Meaning:
     def count(self, name: str) -> float:
         """The initial count of a species; fractions are kept for `check` to say (KX106)."""
         if name not in self.draft.values:
-            near = get_close_matches(name, sorted({*self.draft.values, *self.draft.declared}), n=1)
+            near = get_close_matches(name, sorted({*self.draft.values, *self.draft.declared} - {name}), n=1)
             mend = f"write species {name} = 0" + (f", or did you mean {near[0]!r}?" if near else "")
             raise self.source.refusal(self.draft.species[name], f"species {name!r} has no initial count", mend)
         value = self.value(name)

@@ -330,6 +330,7 @@ def test_fractional_starts_are_kept_for_check_to_say() -> None:
         (START + "X = 5", r"line 2, column 1: 'X' is given a value twice, first in line 1; keep one"),
         (START + "X := 5", r"'X' has both a value \(=\) and a rule \(:=\)"),
         ("X -> Y; 1", r"species 'X' has no initial count; write species X = 0"),
+        ("species Q, R = 1; Q -> R; 1", r"species 'Q' has no initial count; write species Q = 0$"),
         (START + "X -> Prot; 1; Protein = 1", r"species 'Prot' has no initial count; .*did you mean 'Protein'"),
         ("species X = -1", r"line 1, column 13: species 'X' starts at -1; give a count >= 0"),
         ("const k; species X = 1", r"'k' has no value; give it one"),
