@@ -13,7 +13,7 @@ from kinetix.errors import CheckpointError, LockedError, RunError, SaveError, Se
 from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.signals import Interrupted
-from kinetix.solvers.nets.training import Settings, seeded, train
+from kinetix.solvers.nets.training import Settings, seeded, threads, train
 
 SETTINGS = Settings(save_steps=5, guard_steps=4)
 
@@ -226,9 +226,9 @@ def test_time_budgets_end_on_time_with_the_rate_at_zero(tmp_path):
 
 def test_global_states_are_left_alone():
     torch.manual_seed(5)
-    before, threads = torch.get_rng_state(), torch.get_num_threads()
-    handler = signal.getsignal(signal.SIGTERM)
-    run()
+    before, handler = torch.get_rng_state(), signal.getsignal(signal.SIGTERM)
+    with threads(2):
+        run()
+        assert torch.get_num_threads() == 2
     assert torch.equal(before, torch.get_rng_state())
-    assert torch.get_num_threads() == threads
     assert signal.getsignal(signal.SIGTERM) is handler
