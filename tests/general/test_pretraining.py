@@ -89,7 +89,7 @@ def looked(monkeypatch):
         if step == 0:
             seen["first"].append(flat(net.state_dict()))
         value, facts = loss(self, net, rng, generator, step)
-        seen["blocks"].append(float(self.stock[0][0].tree.context.sum()))
+        seen["blocks"].append(float(self.stock[min(self.stock)][0].tree.context.sum()))
         return value, facts
 
     monkeypatch.setattr(Lessons, "loss", watching)
