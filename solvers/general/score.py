@@ -73,10 +73,12 @@ def leaves(net: Autoregressive, tree: PrefixTree) -> Tensor:
 
 
 def log_probs(core: Core, case: Case) -> Array:
-    """What the net states of the case's states: [N]."""
-    tree = prefix_tree(case.context[None], [case.states])
-    found: Tensor = leaves(net_over(core, window_of(case.states)), tree)
-    result: Array = found.double().numpy()
+    """What the net states of the case's states: [N]; -inf of those beyond its largest window."""
+    window = window_of(case.states)
+    inside = np.asarray((case.states < window).all(axis=1))
+    tree = prefix_tree(case.context[None], [case.states[inside]])
+    result = np.full(len(case.states), -np.inf)
+    result[inside] = leaves(net_over(core, window), tree).double().cpu().numpy()
     return result
 
 

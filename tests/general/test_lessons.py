@@ -9,11 +9,12 @@ from kinetix.solvers.general.canonical import held_out, signature
 from kinetix.solvers.general.family import SPECIES, Batch
 from kinetix.solvers.general.lessons import WINDOWS, Drawn, Lessons, window_of
 from kinetix.solvers.general.net import Core, Size
-from kinetix.solvers.general.panels import network_of, panel
+from kinetix.solvers.general.panels import batch_of, network_of, panel
 from kinetix.solvers.general.prompt import Prompted
 from kinetix.solvers.general.score import Case, hellinger, log_probs
 from kinetix.solvers.general.source import Source
 from kinetix.solvers.nets.training import seeded
+from tests import exact
 
 SOURCE = Source(paths=400, times=2)
 
@@ -119,3 +120,15 @@ def test_no_problems_are_lost_or_doubled():
     contexts = torch.cat([block.tree.context for block in chunk])
     assert len(contexts.unique(dim=0)) == len(contexts)
     assert Batch.joined([SOURCE(np.random.default_rng(1), 10).batch] * 2).rates.shape[0] == 20
+
+
+def test_states_beyond_the_largest_window_have_no_probability():
+    """Mutant seen to fail: their places looked up in the window."""
+    with seeded(1):
+        core = Core(Size(16, 1, 1))
+    context = Prompted.of(batch_of(exact.birth_death(2.0, 0.5, 3))).context[0]
+    states = np.zeros((3, SPECIES), dtype=np.int64)
+    states[:, 0] = [4, 255, 256]
+    logs = log_probs(core, Case(context, states, np.array([0.9, 0.06, 0.04])))
+    assert np.isfinite(logs[:2]).all()
+    assert np.isneginf(logs[2])
