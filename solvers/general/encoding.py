@@ -78,8 +78,9 @@ class GeneralEncoding(PromptEncoding):
         """Features of problems: theta [..., P], initial counts [..., S], time [...] -> [..., C]."""
         theta, start = np.asarray(thetas, dtype=np.float64), np.asarray(starts, dtype=np.float64)
         varied = [theta[..., i] for i in self.parameters] + [start[..., i] for i in self.species]
+        shape = np.broadcast_shapes(np.shape(times), theta.shape[:-1], start.shape[:-1])  # also where nothing varies
         with torch.no_grad():
-            return self._features(varied, np.asarray(times, dtype=np.float64)).numpy()
+            return self._features(varied, np.broadcast_to(np.asarray(times, dtype=np.float64), shape).copy()).numpy()
 
     def columns(self, varied: Sequence[Any], times: Any, library: Any) -> list[Any]:
         """The C features, each [...], from the V + W varied quantities; `library` is numpy or torch."""

@@ -127,6 +127,14 @@ def test_it_learns_and_leaves_the_general_net_as_it_was(general):
     assert all(torch.equal(before[k.removeprefix("net.core.")], v) for k, v in encoder.items())
 
 
+@pytest.mark.parametrize("teacher", ["fsp", "trajectories"])
+def test_where_only_the_time_varies(general, teacher):
+    """Mutant seen to fail: problems counted by their times alone."""
+    net = MET(**SMALL, teacher=teacher).train(GENE, times=(0, 2), box={}, budget_steps=2, seed=1, start=general)
+    solution = kx.solve(GENE, [0.5, 2.0], solver=net)
+    np.testing.assert_allclose([law.table().sum() for law in solution.laws], 1.0, atol=1e-4)
+
+
 def test_batches_say_what_single_laws_say(gene_net):
     """Mutant: contexts of one time for all."""
     thetas = np.tile(compile_network(GENE).theta, (3, 1))
