@@ -71,6 +71,7 @@ RUNS: Mapping[str, frozenset[Construct]] = MappingProxyType(
         "tau-leaping": frozenset(),
         "met": frozenset(),
         "van": frozenset({Construct.TIME_STEPS, Construct.TIME}),
+        "general": frozenset(),
         "mean-field": frozenset(Construct),
         "linear-noise": frozenset({Construct.TIME_STEPS, Construct.TIME, Construct.FRACTIONS}),
     }

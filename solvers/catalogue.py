@@ -16,6 +16,7 @@ from kinetix.errors import SettingError
 from kinetix.solver import Solver
 
 from .fsp import FSP
+from .general_model import General
 from .linear_noise import LinearNoise
 from .mean_field import MeanField
 from .ssa import SSA
@@ -63,7 +64,20 @@ class OfMoments:
         return f"{what} only, {exact} (to {self.relative:g}), elsewhere the limit of large counts"
 
 
-Promise = Statistical | Within | OfMoments
+@dataclass(frozen=True)
+class Flagged:
+    """Approximate, and says of every answer how far off it may be: of those flagged "good" a `share` lies within the
+    Hellinger `distance`, as measured on problems that the flag was not made with.
+    """
+
+    distance: float
+    share: float
+
+    def __str__(self) -> str:
+        return f"approximate; of answers flagged good, {self.share:.0%} lie within {self.distance:g} (Hellinger)"
+
+
+Promise = Statistical | Within | OfMoments | Flagged
 
 
 class Entry(NamedTuple):
@@ -106,6 +120,12 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
             OfMoments(1e-6, spread=True),
             "means and covariances of many species in milliseconds; laws of first order, or large counts",
             "probabilities are wanted, or counts are small and laws curved, or the law has two peaks",
+        ),
+        "general": Entry(
+            General(),
+            Flagged(0.05, 0.95),
+            "a first look at many different networks of four or five species, of mass action to second order",
+            "up to three species, where fsp is exact in milliseconds; the answer matters, and its flag is not good",
         ),
     }
 )

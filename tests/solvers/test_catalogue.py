@@ -10,7 +10,7 @@ from kinetix.compiler import compile_network
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.problem import Problem
 from kinetix.solver import Solver
-from kinetix.solvers.catalogue import CATALOGUE, OfMoments, Statistical, Within, solver
+from kinetix.solvers.catalogue import CATALOGUE, Flagged, OfMoments, Statistical, Within, solver
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.ssa import SSA
 from tests import exact
@@ -53,6 +53,14 @@ def test_promise(name, case):
         np.testing.assert_allclose(solution.mean()[1], mean, rtol=entry.promise.relative)
         if entry.promise.spread:
             np.testing.assert_allclose(solution.covariance()[1], spread, rtol=entry.promise.relative)
+    elif isinstance(entry.promise, Flagged):
+        solution = entry.solver.solve(problem, rng=np.random.default_rng(8))
+        assert solution.error is None
+        overlap = np.sqrt(p * np.exp(solution.log_prob(states, t))).sum()
+        flag = solution.meta["trust"][0]["flag"]
+        assert flag in {"good", "fair", "poor"}
+        most = entry.promise.distance if flag == "good" else 0.3
+        assert np.sqrt(max(0.0, 1 - overlap)) <= most
     else:
         assert isinstance(entry.promise, Within)
         solution = entry.solver.solve(problem, rng=np.random.default_rng(8))
