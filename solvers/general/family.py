@@ -90,26 +90,28 @@ class Structure:
     """A network of the family: its laws taken apart, so that a batch of its problems is quick to make.
 
     `totals` {s: c}: laws read the complement c - n_s of a species that never passes c (a gene of one copy that is
-    on or off); it stands as a species of its own behind the others.
+    on or off); it stands as a species of its own behind the others. `coefficients` [R']: what is left of each law
+    without its reactants.
     """
 
     model: CompiledModel
     reactants: tuple[tuple[int, ...], ...]
     totals: Mapping[int, int]
+    coefficients: tuple[sympy.Expr, ...]
 
     @classmethod
     def of(cls, model: CompiledModel) -> Structure:
         """UnsupportedFeature, by name, where the network is not of the family."""
         totals: dict[int, int] = {}
-        reactants = []
-        for reaction, law in zip(model.network.reactions, laws_of(model.network), strict=True):
+        reactants, laws = [], laws_of(model.network)
+        for reaction, law in zip(model.network.reactions, laws, strict=True):
             found = _reactants(law, len(model.network.species), totals)
             if found is None:
                 text = sympy.sstr(law.coefficient * law.rest)
                 reason = f"its law {text} is not one of mass action of at most second order"
                 raise _unseen(reason, f"reaction {reaction.name!r}")
             reactants.append(found)
-        result = cls(model, tuple(reactants), totals)
+        result = cls(model, tuple(reactants), totals, tuple(law.coefficient for law in laws))
         result._require_size()
         result._require_totals()
         return result
@@ -122,8 +124,7 @@ class Structure:
 
     @cached_property
     def _coefficients(self) -> ArrayFunction:
-        coefficients = [law.coefficient for law in laws_of(self.model.network)]
-        return array_function(coefficients, (), self.model.network.theta_names)
+        return array_function(self.coefficients, (), self.model.network.theta_names)
 
     def at(self, thetas: ArrayLike, starts: ArrayLike, times: ArrayLike) -> Batch:
         """Problems as a batch: theta [N, P], initial counts of the model's species [N, S'], finite times [N]."""

@@ -91,7 +91,7 @@ class GeneralNetwork:
 
         return solved(self, problem, rng=rng, settings=General())
 
-    def survey(self, networks: Sequence[ReactionNetwork], time: float, *, points: int = 32) -> list[Summary]:
+    def survey(self, networks: Sequence[ReactionNetwork], time: float, *, points: int = 16) -> list[Summary]:
         """Means, deviations and marginals of many networks at a time > 0, unchecked; see `survey.survey`."""
         from .survey import survey
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .family import Batch
+from .prompt import Prompted
 from .signs import Signs, signs
 from .survey import windows_of
 
@@ -86,7 +87,7 @@ def features(found: Signs) -> Array:
 
 def signs_of(net: GeneralNetwork, batch: Batch) -> Signs:
     """The signs of N problems, each on a window of its own size."""
-    windows = windows_of(batch)
+    windows = windows_of(Prompted.of(batch))
     order = np.argsort(windows, kind="stable")
     blocks = (order[k : k + TOGETHER] for k in range(0, len(order), TOGETHER))
     parts = [signs(net.core, batch[some], int(windows[some].max())) for some in blocks]
