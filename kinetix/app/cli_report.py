@@ -53,9 +53,11 @@ def page_of(found: Any, saved: Path, *, seed: int, known: dict[str, float], comm
         if found.predictive is None and np.isfinite(found.data.times).all():
             found = found.predict(FSP(), rng=np.random.default_rng(seed))
         return posterior_page(found, commands=commands, truth=known)
-    if hasattr(found, "certificate"):
+    if hasattr(found, "box"):
         from .sections import net_page
 
         return net_page(found, FSP(), seed=seed, commands=commands)
     mend = "draw it with `kinetix solve --output run.png`, or compare solvers with `kinetix compare --report`"
+    if hasattr(found, "certificate"):
+        mend = "see its certificate with `kinetix inspect`"
     raise SettingError(f"there is no report of a {type(found).__name__}", file=str(saved), mend=mend)

@@ -3,6 +3,7 @@
 # ruff: noqa: PLR0913, PLR0917, ARG001 - the options of a command are its arguments
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,6 +128,19 @@ def csv_text(solution: Solution) -> str:
     return text.getvalue()
 
 
+def _trusted(told: Sequence[Mapping[str, Any]]) -> str:
+    """What the general model says of its own answers, the worst of them by name; "" where nothing is said."""
+    if not told:
+        return ""
+    flags = [one["flag"] for one in told]
+    if "unknown" in flags:
+        return "\nto be trusted: unknown, since this net's flags were never calibrated"
+    counts = ", ".join(f"{flags.count(flag)} {flag}" for flag in dict.fromkeys(flags))
+    worst = max(told, key=lambda one: one["distance"])
+    off = f"about {worst['distance']:.2g} (Hellinger) off, at t = {worst['time']:g}"
+    return f"\nto be trusted: {counts}; at worst {off}"
+
+
 def _solved(solution: Solution, output: Path | None) -> tuple[str, dict[str, Any]]:
     import numpy as np
 
@@ -140,6 +154,7 @@ def _solved(solution: Solution, output: Path | None) -> tuple[str, dict[str, Any
         f"{network.name} by {meta['solver']}: {len(solution.times)} times, {error}, "
         f"{meta['cpu_seconds']:.2f} s of CPU, seed {meta['seed']}\n{what} at t = {solution.times[-1]:g}\n{last}"
     )
+    text += _trusted(meta.get("trust", []))
     if output is not None:
         text += f"\nwrote {output}"
     data = {

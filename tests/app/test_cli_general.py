@@ -38,6 +38,23 @@ def test_it_is_inspected_and_asked(run: Run, folder: Path) -> None:
     meta = json.loads(out)["meta"]
     assert [one["flag"] for one in meta["trust"]] == ["unknown"]
     assert meta["solver"] == "General"
+    code, out, _ = run("solve", folder / "bd.txt", "--times", "1", "--solver", folder / "general")
+    assert "to be trusted: unknown, since" in out
+    code, out, err = run("report", folder / "general", "--output", folder / "page.html")
+    assert (code, out) == (2, "")
+    assert "there is no report of a GeneralNetwork; see its certificate with `kinetix inspect`" in err
+
+
+def test_its_answers_say_how_far_to_trust_them(run: Run, folder: Path) -> None:
+    """That of the package, at times early and late. Mutant seen to fail: the least distance for the worst."""
+    asked = ["solve", folder / "bd.txt", "--times", "0.5,2", "--solver", "general", "--seed", "1"]
+    trust = json.loads(run(*asked, "--json")[1])["meta"]["trust"]
+    first, second = (one["distance"] for one in trust)
+    assert first != second
+    worst = f"{max(first, second):.2g} (Hellinger) off, at t = {0.5 if first > second else 2}"
+    code, out, _ = run(*asked)
+    assert code == 0
+    assert f"to be trusted: 2 good; at worst about {worst}\n" in out
 
 
 def test_a_training_begins_from_it(run: Run, folder: Path) -> None:
