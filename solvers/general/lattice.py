@@ -7,18 +7,15 @@ dimerisation alone leaves the parity of its monomers as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiled import compiled
 from .family import REACTIONS, SPECIES, Batch
 
 Integers = NDArray[np.int64]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Lattice(NamedTuple):
@@ -37,14 +34,6 @@ class Lattice(NamedTuple):
         basis = np.zeros((len(batch), SPECIES, SPECIES), dtype=np.int64)
         _triangles(np.ascontiguousarray(moving, dtype=np.int64), basis)
         return cls(basis, np.where((moving >= 0).all(axis=1), batch.starts, 0))
-
-
-def compiled(function: F) -> F:
-    """The function as machine code, kept on disk where there is a folder for it."""
-    try:
-        return njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
 @compiled

@@ -7,13 +7,11 @@ is taken as a product of two of the means', so that no matrix is larger than spe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-F = TypeVar("F", bound=Callable[..., Any])
+from .compiled import compiled
 
 GAMMA = 1 - 0.5**0.5
 
@@ -24,14 +22,7 @@ FIRST, MOST = 1e-4, 2000
 """The first step as a share of the time, and the most steps."""
 
 
-def _compiled(function: F) -> F:
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for the machine code
-        return njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled
 def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any, dm: Any, dc: Any, drift: Any
 ) -> None:
@@ -67,7 +58,7 @@ def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
                 dc[q, s] += flow
 
 
-@_compiled
+@compiled
 def _inverse(a: Any, out: Any) -> None:
     """Gauss and Jordan, with pivots; `a` is used up."""
     n = len(a)
@@ -94,7 +85,7 @@ def _inverse(a: Any, out: Any) -> None:
                     out[k, j] -= factor * out[i, j]
 
 
-@_compiled
+@compiled
 def _between(b: Any, c: Any, out: Any, room: Any) -> None:
     """The product b c b' for a symmetric c."""
     n = len(b)
@@ -112,7 +103,7 @@ def _between(b: Any, c: Any, out: Any, room: Any) -> None:
             out[j, i] = total
 
 
-@_compiled
+@compiled
 def _moved(pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any) -> Any:
     """Means and covariances brought from time 0 to 1, in place; whether that went well."""
     S = len(m)
@@ -163,7 +154,7 @@ def _moved(pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any) -> 
     return False
 
 
-@_compiled
+@compiled
 def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     pairs: Any, rates: Any, change: Any, starts: Any, species: Any, reactions: Any, closed: Any,
     means: Any, spread: Any, good: Any,

@@ -63,8 +63,8 @@ def signs(core: Core, batch: Batch, window: int, seed: int = 0) -> Signs:
     points = Evenly.of(net_over(core, window), prompted.context, DRAWS, seed).values.numpy()
     x = np.empty_like(points)
     np.put_along_axis(x, np.broadcast_to(prompted.order[:, None], x.shape), points, axis=2)
-    logs = _log_probs(core, batch, x, window)
-    residual, change, forgotten = _residual(core, batch, x, logs, window)
+    logs = _log_probs(core, prompted, x, window)
+    residual, change, forgotten = _residual(core, prompted, batch, x, logs, window)
     told = read(prompted.context)
     means = told.means.double().numpy()
     deviations = np.sqrt(np.maximum(np.einsum("nss->ns", told.fano.double().numpy()) * means, 0.0))
@@ -72,7 +72,7 @@ def signs(core: Core, batch: Batch, window: int, seed: int = 0) -> Signs:
         residual,
         residual / (1 + forgotten),
         _midway(core, batch, x, logs, window, seed),
-        _distance(_log_probs(_bare(core), batch, x, window) - logs),
+        _distance(_log_probs(_bare(core), prompted, x, window) - logs),
         (np.abs(points.mean(axis=1) - means) / (deviations + 0.1)).max(axis=1),
         change,
         -logs.mean(axis=1),
@@ -89,9 +89,8 @@ def _bare(core: Core) -> Core:
     return bare
 
 
-def _log_probs(core: Core, batch: Batch, x: Integers, window: int) -> Array:
-    """Log-probabilities of states in the batch's order of species: [N, n, S] -> [N, n]; -inf outside the window."""
-    prompted = Prompted.of(batch)
+def _log_probs(core: Core, prompted: Prompted, x: Integers, window: int) -> Array:
+    """Log-probabilities of states in the model's order of species: [N, n, S] -> [N, n]; -inf outside the window."""
     values = np.take_along_axis(x, prompted.order[:, None], axis=2)
     outside = np.asarray(((values < 0) | (values >= window)).any(axis=2))
     inside = torch.from_numpy(np.where(outside[..., None], 0, values))
@@ -99,16 +98,18 @@ def _log_probs(core: Core, batch: Batch, x: Integers, window: int) -> Array:
     return np.where(outside, -np.inf, found)
 
 
-def _residual(core: Core, batch: Batch, x: Integers, logs: Array, window: int) -> tuple[Array, Array, Array]:
+def _residual(
+    core: Core, prompted: Prompted, batch: Batch, x: Integers, logs: Array, window: int
+) -> tuple[Array, Array, Array]:
     """E|residual| over states, the spread of the derivative, and how often the slowest species forgets: [N] each."""
-    later, sooner = (batch.faster(np.full(len(batch), factor)) for factor in (1 + STEP, 1 / (1 + STEP)))
+    later, sooner = (Prompted.of(batch.faster(np.full(len(batch), by))) for by in (1 + STEP, 1 / (1 + STEP)))
     slope = _log_probs(core, later, x, window) - _log_probs(core, sooner, x, window)
     slope /= 2 * np.log1p(STEP)
     before = x[:, :, None] - batch.change[:, None]  # the states that each reaction comes from: [N, n, R, S]
     rates = _rates(batch, x)
     arriving = np.stack([_rates(batch, before[:, :, r])[..., r] for r in range(REACTIONS)], axis=-1)
     arriving[(before < 0).any(axis=-1)] = 0.0
-    others = _log_probs(core, batch, before.reshape(len(batch), -1, SPECIES), window).reshape(arriving.shape)
+    others = _log_probs(core, prompted, before.reshape(len(batch), -1, SPECIES), window).reshape(arriving.shape)
     ratio = np.exp(np.minimum(others - logs[..., None], MOST))
     residual = slope - (np.where(arriving > 0, arriving * ratio, 0.0) - rates).sum(axis=-1)
     noise = (rates.mean(axis=1)[..., None] * batch.change**2).sum(axis=1) / 2
@@ -137,7 +138,7 @@ def _midway(core: Core, batch: Batch, x: Integers, logs: Array, window: int, see
     many = np.repeat(np.arange(len(batch)), MIDWAY)
     on = half[many]
     on = Batch(on.reactants, on.rates, on.change, y.reshape(-1, SPECIES), on.species, on.reactions)
-    found = _log_probs(core, on, x[many], window).reshape(len(batch), MIDWAY, -1)
+    found = _log_probs(core, Prompted.of(on), x[many], window).reshape(len(batch), MIDWAY, -1)
     return _distance(np.logaddexp.reduce(found, axis=1) - np.log(MIDWAY) - logs)
 
 

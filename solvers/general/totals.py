@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import compiled
 from .family import SPECIES, Batch
-from .lattice import compiled
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

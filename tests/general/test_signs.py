@@ -9,6 +9,7 @@ from kinetix.solvers.general.calibration import FEWEST, fitted
 from kinetix.solvers.general.family import SPECIES, Batch
 from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.panels import batch_of
+from kinetix.solvers.general.prompt import Prompted
 from kinetix.solvers.general.signs import Signs, signs
 from kinetix.solvers.general.trust import FLOOR, Scale, features
 from kinetix.solvers.nets.training import seeded
@@ -24,12 +25,10 @@ def batch():
 
 
 def law(factor=1.0):
-    """Log-probabilities in place of the net's: Poisson about the true mean times `factor`, from any start.
+    """Log-probabilities in place of the net's: Poisson about the true mean times `factor`, from a start of 0."""
 
-    Started at n: births since then, and survivors; the sum is no Poisson law, so only starts of 0 are asked.
-    """
-
-    def stated(_core, batch: Batch, x, _window):
+    def stated(_core, prompted, x, _window):
+        batch = prompted.batch
         death, birth = (np.where(batch.change[:, :, 0] == sign, batch.rates, 0.0).sum(axis=1) for sign in (-1, 1))
         assert not batch.starts.any()
         mean = factor * birth / death * (1 - np.exp(-death))
@@ -53,18 +52,19 @@ def test_the_residual_of_the_true_law_vanishes(batch, monkeypatch):
     """
     x = states(batch)
     monkeypatch.setattr(home, "_log_probs", law())
-    true, change, forgotten = home._residual(None, batch, x, law()(None, batch, x, 64), 64)
+    prompted = Prompted.of(batch)
+    true, change, forgotten = home._residual(None, prompted, batch, x, law()(None, prompted, x, 64), 64)
     assert true[0] < 3 * home.STEP**2
     assert change[0] > 0.3
     assert 0.5 < forgotten[0] < 2.0  # (6 + 0.8 x 4.1) / 2 events of size 1 against a variance of about 4.1
     monkeypatch.setattr(home, "_log_probs", law(1.1))
     x = states(batch, 1.1)
-    wrong = home._residual(None, batch, x, law(1.1)(None, batch, x, 64), 64)[0]
+    wrong = home._residual(None, prompted, batch, x, law(1.1)(None, prompted, x, 64), 64)[0]
     assert wrong[0] > 20 * true[0]
 
 
 def test_rates_are_those_of_mass_action():
-    """Mutants seen to fail: pairs counted as n^2; a factor taken of the next species."""
+    """Mutant seen to fail: pairs counted as n^2."""
     network = exact.network(
         {"A": 5, "B": 3},
         {"k": 0.5},
