@@ -5,7 +5,7 @@ from tests.pages import run
 
 
 def test_every_block_runs(monkeypatch):
-    """Mutant seen to fail: a network of the page that the model refuses."""
+    """Seen to fail: a certificate without scores; a box in which the time alone varies."""
     monkeypatch.chdir(ROOT)
     names = run("general.md", blocks=3)
     assert {one["flag"] for one in names["answer"].meta["trust"]} <= {"good", "fair", "poor"}

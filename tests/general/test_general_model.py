@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 def test_even_draws_stand_for_the_law(folder):
     """Means, marginals and covariances of five species by 256 even draws against 40,000 draws of the net: |z| < 5.
 
-    Mutants seen to fail: covariances of values not carried over to species; draws of another start.
+    Mutants seen to fail: covariances of values not carried over to species; even draws that are all 0.
     """
     solution = kx.solve(CHAIN, [2.0], solver=kx.General(str(folder), trust=False), seed=3)
     law = solution.laws[0]
@@ -96,7 +96,7 @@ def test_what_it_refuses(folder):
 
 
 def test_rates_are_not_inferred_with_it(folder, tmp_path):
-    """Mutant seen to fail: the net itself let through, where its settings are not."""
+    """Mutant seen not to end: the net itself let through, where its settings are not."""
     (tmp_path / "cells.csv").write_text("time,A\n1,3\n1,4\n")
     data = kx.Observations.read_csv(tmp_path / "cells.csv")
     for likelihood in (kx.General(str(folder)), kx.general(folder), str(folder)):

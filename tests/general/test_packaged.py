@@ -30,15 +30,16 @@ def test_they_are_told_in_full():
 
 
 def test_they_are_worth_what_is_said():
-    """Fresh networks of held-out structures: medians within 1.5 times the certificate's, and flags that are right.
+    """Fresh networks of held-out structures: the median within twice the certificate's, and flags that are right.
 
-    Of 24 problems the median of log distances (sd about 0.9) errs by 0.23 or less in 68 %; good ones may be wrong in
-    one of twenty. Mutants seen to fail: the weights of the head halved; a scale that calls all answers good.
+    Of 14 small problems the median of log distances (sd about 0.9) errs by 0.3 in 68 %, so that twice is more than two
+    standard errors; good ones may be wrong in one of twenty. Mutants seen to fail: the weights of the head halved; a
+    scale that calls all answers good.
     """
     net = kx.general()
-    batch, cases = examined({"small": 24}, 77)
+    batch, cases = examined({"small": 14, "large": 10}, 77)
     distances = hellinger(net.core, cases)
-    assert np.median(distances) < 2 * net.certificate["panels"]["small median"]
+    assert np.median(distances[:14]) < 2 * net.certificate["panels"]["small median"]
     scale = Scale.of(net.certificate)
     good = scale(signs_of(net, batch)) <= scale.good
     assert good.sum() >= 5
