@@ -9,26 +9,31 @@ from __future__ import annotations
 import hashlib
 from typing import TypeAlias
 
+import numpy as np
+
 from .family import SPECIES, Batch
 
 ONE_IN = 10
 """One structure in so many is held out of training."""
 
 Part: TypeAlias = tuple[int, int, int]
-"""A species of a reaction, how often it is a factor of the law, and its change."""
+"""A species of a reaction, how often it is a factor of the law (more by `RISES` or `FALLS` where a saturating factor
+reads it), and its change."""
+
+RISES, FALLS = 16, 32
 
 Form: TypeAlias = tuple[tuple[Part, ...], ...]
 """The reactions, each as its parts in the order of their species."""
 
 
 def signature(batch: Batch) -> list[str]:
-    """The name of each problem's structure, 32 hexadecimal digits: factors of laws and changes, neither rates nor
+    """The name of each problem's structure, 32 hexadecimal digits: factors of laws and changes, neither numbers nor
     starts nor times. Networks have the same one if and only if they differ in the order of species and reactions.
     """
-    rows = zip(
-        batch.reactants.tolist(), batch.change.tolist(), batch.species.tolist(), batch.reactions.tolist(), strict=True
-    )
-    return [_name(reactants[:size], change[:size], species) for reactants, change, species, size in rows]
+    roles = np.where(batch.powers > 0, RISES, np.where(batch.powers < 0, FALLS, 0))
+    tables = (batch.reactants, batch.change, batch.regulators, roles, batch.species, batch.reactions)
+    rows = zip(*(table.tolist() for table in tables), strict=True)
+    return [_name(*(table[:size] for table in given), species) for *given, species, size in rows]
 
 
 def held_out(name: str) -> bool:
@@ -36,13 +41,17 @@ def held_out(name: str) -> bool:
     return int(name[:12], 16) % ONE_IN == 0
 
 
-def _name(reactants: list[list[int]], change: list[list[int]], species: int) -> str:
+def _name(
+    reactants: list[list[int]], change: list[list[int]], regulators: list[int], roles: list[int], species: int
+) -> str:
     reactions = []
-    for factors, row in zip(reactants, change, strict=True):
+    for factors, row, regulator, role in zip(reactants, change, regulators, roles, strict=True):
         parts = {s: [0, row[s]] for s in range(species) if row[s]}
         for s in factors:
             if s < SPECIES:
                 parts.setdefault(s, [0, 0])[0] += 1
+        if role:
+            parts.setdefault(regulator, [0, 0])[0] += role
         reactions.append(tuple((s, m, c) for s, (m, c) in parts.items()))
     form = _canonical(reactions, [0] * species)
     return hashlib.sha256(repr((species, form)).encode()).hexdigest()[:32]

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,17 @@ from .family import SPECIES
 
 T = TypeVar("T")
 
-Reaction: TypeAlias = tuple[tuple[int, ...], tuple[tuple[int, int], ...]]
-"""The species of the factors of the law, in order; species and their changes, in order."""
+Regulator: TypeAlias = tuple[int, int]
+"""The species of a law's saturating factor, and 1 where it rises with its count, -1 where it falls."""
+
+
+class Reaction(NamedTuple):
+    """The species of the factors of the law, in order; species and their changes, in order; the regulator, if any."""
+
+    reactants: tuple[int, ...]
+    change: tuple[tuple[int, int], ...]
+    regulator: Regulator | None = None
+
 
 BLOCK = 65536
 """Random numbers that are drawn at once."""
@@ -70,9 +79,9 @@ class Draft:
         """Own species that are still to come."""
         return self.own - len(self.molecules) - len(self.genes)
 
-    def add(self, reactants: Sequence[int], change: Mapping[int, int]) -> None:
+    def add(self, reactants: Sequence[int], change: Mapping[int, int], regulator: Regulator | None = None) -> None:
         """One more reaction, unless it is there."""
-        made = tuple(sorted(reactants)), tuple(sorted(change.items()))
+        made = Reaction(tuple(sorted(reactants)), tuple(sorted(change.items())), regulator)
         if made not in self.reactions:
             self.reactions.append(made)
 
@@ -140,7 +149,7 @@ class Draft:
 
     def _moved(self) -> list[tuple[frozenset[int], frozenset[int]]]:
         """Molecules that each reaction takes and makes, but where a gene changes its state."""
-        sides = [_sides(change) for _, change in self.reactions]
+        sides = [_sides(reaction.change) for reaction in self.reactions]
         if not self.genes:
             return sides
         genes = {s for gene in self.genes for s in gene}
@@ -182,7 +191,7 @@ def has_template(reactions: Sequence[Reaction]) -> bool:
 
 
 def _is_enzymatic(reactions: Sequence[Reaction]) -> bool:
-    sides = [_sides(change) for _, change in reactions]
+    sides = [_sides(reaction.change) for reaction in reactions]
     made = [(s, lost) for lost, gained in sides if len(lost) == 2 and len(gained) == 1 for s in gained]
     split = [(s, gained) for lost, gained in sides if len(lost) == 1 and len(gained) == 2 for s in lost]
     return any(s == q and len(a & b) == 1 for s, a in made for q, b in split)
@@ -192,7 +201,7 @@ def _is_mutual(reactions: Sequence[Reaction]) -> bool:
     bound = [found for reaction in reactions for found in _bound(reaction)]
     if len(bound) < 2:
         return False
-    bound = [(gene, p) for gene, p in bound if all(_keeps(gene, change) for _, change in reactions)]
+    bound = [(gene, p) for gene, p in bound if all(_keeps(gene, r.change) for r in reactions)]
     makes = {gene: _made(reactions, gene) for gene, _ in bound}
     return any(
         p != q and not gene & other and p in makes[other] and q in makes[gene]
@@ -203,7 +212,7 @@ def _is_mutual(reactions: Sequence[Reaction]) -> bool:
 
 def _bound(reaction: Reaction) -> list[tuple[frozenset[int], int]]:
     """The two states of what is bound, and what binds it, in G0 + P -> G1, P consumed or not, in all readings."""
-    reactants, change = reaction
+    reactants, change, _ = reaction
     moved, ups = dict(change), [s for s, c in change if c > 0]
     if len(reactants) != 2 or len(ups) != 1 or ups[0] in reactants:
         return []
@@ -223,7 +232,7 @@ def _made(reactions: Sequence[Reaction], gene: frozenset[int]) -> set[int]:
     """Molecules that a state of a gene makes while it stays as it is."""
     return {
         s
-        for reactants, change in reactions
+        for reactants, change, _ in reactions
         if gene.intersection(reactants) and not any(s in gene for s, _ in change)
         for s, c in change
         if c > 0

@@ -1,6 +1,7 @@
 """Random networks of the family, drawn fresh for ever, from a distribution that is stated here.
 
-A structure begins with a motif (see `motifs`) by the panel's weights, or with a template on the hard panel, and grows
+A structure begins with a motif (see `motifs`) by the panel's weights, or with a template on the hard panel and one
+with a saturating law on the regulated one, and grows
 by further motifs that take part with its molecules until it has its species, a number between the panel's, and at
 least a number of reactions that is uniform from 1 to the panel's most. Then what would only grow is degraded, and other
 molecules now and then (0.25 where something makes them, 0.5 where nothing does); what has more reactions than allowed,
@@ -46,7 +47,16 @@ WEIGHTS: Mapping[str, float] = MappingProxyType({
     "recruitment": 0.7,
     "annihilation": 0.7,
 })  # fmt: skip
-"""How often each motif is tried."""
+"""How often each motif of mass action is tried."""
+
+REGULATION: Mapping[str, float] = MappingProxyType({
+    "regulated_production": 2.0,
+    "regulated_translation": 1.5,
+    "saturated_decay": 1.0,
+    "enzymatic_conversion": 1.0,
+    "regulated_conversion": 0.7,
+})  # fmt: skip
+"""And each motif with a Hill law or an enzyme's."""
 
 PILOTS, MOST_EVENTS, LEAST_EVENTS = 8, 20_000, 1.0
 """Pilot paths of a network; the events allowed to each; the fewest, on average, for something to happen."""
@@ -64,7 +74,8 @@ MOST_EMPTY = 300
 @dataclass(frozen=True)
 class Panel:
     """Which networks: own species (low, high), a gene counting as one; most reactions; the count that pilots may not
-    pass; weights of motifs; and templates, one of which, if any, each network begins with.
+    pass; weights of motifs; templates, one of which, if any, each network begins with; or motifs that it does so with
+    (`first`).
     """
 
     species: tuple[int, int]
@@ -72,6 +83,7 @@ class Panel:
     limit: int = 63
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     templates: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         low, high = self.species
@@ -80,7 +92,7 @@ class Panel:
             raise SettingError(f"species are {self.species}", place="panel", mend=f"give {least} <= low <= high <= 5")
         if not (3 if "repression" not in self.templates else 8) <= self.reactions <= REACTIONS:
             raise SettingError(f"most reactions are {self.reactions}", place="panel", mend=f"at most {REACTIONS}")
-        if unknown := sorted({*self.weights} - {*MOTIFS}) + sorted({*self.templates} - {*TEMPLATES}):
+        if unknown := sorted({*self.weights, *self.first} - {*MOTIFS}) + sorted({*self.templates} - {*TEMPLATES}):
             raise SettingError(f"unknown motifs {unknown}", place="panel", mend=f"use {', '.join(MOTIFS)}")
         if not (all(w >= 0 for w in self.weights.values()) and sum(self.weights.values()) > 0):
             raise SettingError("weights must be >= 0, and not all 0", place="panel")
@@ -97,6 +109,8 @@ SMALL = Panel((1, 3), 6)
 LARGE = Panel((4, 5), 10)
 HARD = Panel((4, 5), 10, templates=("enzyme", "repression"))
 COUNTS127 = Panel((1, 5), 10, limit=127)
+COUNTS220 = Panel((1, 4), 8, limit=220)
+REGULATED = Panel((1, 5), 10, weights={**WEIGHTS, **REGULATION}, first=tuple(REGULATION))
 
 
 @dataclass
@@ -187,6 +201,8 @@ def _structure(panel: Panel, dice: Dice) -> Draft | None:
     least = dice.between(1, panel.reactions)
     if panel.templates:
         TEMPLATES[dice.pick(panel.templates)](draft, dice)
+    if panel.first:
+        MOTIFS[dice.pick(panel.first)](draft, dice)
     keys, sums = panel.running
     for _ in range(TRIES):
         if draft.free == 0 and len(draft.reactions) >= least:
@@ -204,16 +220,21 @@ def assembled(drafts: list[Draft]) -> Skeletons:
     reactants = np.full((number, REACTIONS, 2), SPECIES)
     change = np.zeros((number, REACTIONS, SPECIES), dtype=np.int64)
     states = np.full((number, SPECIES, 2), SPECIES)
-    factors = [(n, r, k, s) for n, draft in enumerate(drafts) for r, (reads, _) in enumerate(draft.reactions)
-               for k, s in enumerate(reads)]  # fmt: skip
-    changes = [(n, r, s, c) for n, draft in enumerate(drafts) for r, (_, moves) in enumerate(draft.reactions)
-               for s, c in moves]  # fmt: skip
+    factors = [(n, r, k, s) for n, draft in enumerate(drafts) for r, reaction in enumerate(draft.reactions)
+               for k, s in enumerate(reaction.reactants)]  # fmt: skip
+    changes = [(n, r, s, c) for n, draft in enumerate(drafts) for r, reaction in enumerate(draft.reactions)
+               for s, c in reaction.change]  # fmt: skip
+    read = [(n, r, *reaction.regulator) for n, draft in enumerate(drafts)
+            for r, reaction in enumerate(draft.reactions) if reaction.regulator]  # fmt: skip
     genes = [(n, s, *gene) for n, draft in enumerate(drafts) for gene in draft.genes for s in gene]
     n, r, k, s = np.array(factors, dtype=np.int64).reshape(-1, 4).T
     reactants[n, r, k] = s
     n, r, s, c = np.array(changes, dtype=np.int64).reshape(-1, 4).T
     change[n, r, s] = c
+    regulators, signs = np.full((number, REACTIONS), SPECIES), np.zeros((number, REACTIONS), dtype=np.int64)
+    n, r, s, sign = np.array(read, dtype=np.int64).reshape(-1, 4).T
+    regulators[n, r], signs[n, r] = s, sign
     n, s, first, second = np.array(genes, dtype=np.int64).reshape(-1, 4).T
     states[n, s, 0], states[n, s, 1] = first, second
     sizes = np.array([(draft.size, len(draft.reactions)) for draft in drafts], dtype=np.int64).reshape(-1, 2)
-    return Skeletons(reactants, change, states, sizes[:, 0], sizes[:, 1])
+    return Skeletons(reactants, change, states, sizes[:, 0], sizes[:, 1], regulators, signs)

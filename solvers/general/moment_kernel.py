@@ -1,5 +1,9 @@
 """The equations of means and covariances of one problem after the other, compiled (see `moments`).
 
+A saturating factor stands for its mean over the two points of Gauss's rule for the gamma law of the count's mean and
+variance, which has no negative counts, and for its slope between these: what regression gives for that law, exact to
+the second order.
+
 ROS2, a linearly implicit method of second order with steps of its own choice (J. G. Verwer et al., SIAM J. Sci.
 Comput. 20 (1999) 1456, doi:10.1137/S1064827597326651). It keeps its order with any Jacobian: that of the covariances
 is taken as a product of two of the means', so that no matrix is larger than species by species.
@@ -18,14 +22,41 @@ GAMMA = 1 - 0.5**0.5
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """The error that a step may make."""
 
+NEAREST = 1e-3
+"""Saturating factors go straight to 0, or stay, below this count; variances below it, times the mean, do not count."""
+
 FIRST, MOST = 1e-4, 2000
 """The first step as a share of the time, and the most steps."""
 
 
 @compiled
+def _at(x: Any, half: Any, power: Any) -> Any:
+    """A saturating factor at a count > 0."""
+    return 1.0 / (1.0 + (half / x) ** power)
+
+
+@compiled
+def _saturated(m: Any, v: Any, half: Any, power: Any) -> Any:
+    """The mean of a saturating factor over counts of mean m and variance v, and its slope."""
+    if m < NEAREST:
+        value = _at(NEAREST, half, power)
+        return (value * m / NEAREST, value / NEAREST) if power > 0.0 else (value, 0.0)
+    if v < NEAREST * m:
+        value = _at(m, half, power)
+        return value, power / m * value * (1.0 - value)
+    q = v / m
+    root = np.sqrt(v + q * q)
+    low, high = m + q - root, m + q + root
+    below, above = _at(max(low, NEAREST), half, power), _at(high, half, power)
+    weight = 0.5 * (1.0 + q / root)
+    return weight * below + (1.0 - weight) * above, (above - below) / (high - low)
+
+
+@compiled
 def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
-    pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any, dm: Any, dc: Any, drift: Any
-) -> None:
+    pairs: Any, rates: Any, change: Any, regulators: Any, halves: Any, powers: Any,
+    m: Any, c: Any, closed: Any, dm: Any, dc: Any, drift: Any,
+) -> None:  # fmt: skip
     """The derivatives of means and covariances, and the Jacobian of the means' equation where covariances stand."""
     S, R = len(m), len(rates)
     dm[:] = 0.0
@@ -37,8 +68,19 @@ def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
         two = m[j] if j < S else 1.0
         less = 1.0 if closed and i == j and i < S else 0.0
         joint = c[i, j] if closed and i < S and j < S else 0.0
-        law = max(0.0, k * (one * (two - less) + joint))
-        by_one, by_two = k * (two - less), k * one
+        law = k * (one * (two - less) + joint)
+        by_one, by_two, by_regulator = k * (two - less), k * one, 0.0
+        g = regulators[r]
+        if powers[r] != 0.0:
+            factor, slope = _saturated(m[g], c[g, g] if closed else 0.0, halves[r], powers[r])
+            moved = 0.0
+            if closed:
+                moved += by_one * c[i, g] if i < S else 0.0
+                moved += by_two * c[j, g] if j < S else 0.0
+            by_regulator = max(0.0, law) * slope
+            law = law * factor + moved * slope
+            by_one, by_two = by_one * factor, by_two * factor
+        law = max(0.0, law)
         for s in range(S):
             v = change[r, s]
             if v == 0:
@@ -48,6 +90,8 @@ def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
                 drift[s, i] += v * by_one
             if j < S:
                 drift[s, j] += v * by_two
+            if by_regulator != 0.0:
+                drift[s, g] += v * by_regulator
             for q in range(S):
                 dc[s, q] += v * change[r, q] * law
     for s in range(S):
@@ -104,7 +148,9 @@ def _between(b: Any, c: Any, out: Any, room: Any) -> None:
 
 
 @compiled
-def _moved(pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any) -> Any:
+def _moved(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
+    pairs: Any, rates: Any, change: Any, regulators: Any, halves: Any, powers: Any, m: Any, c: Any, closed: Any
+) -> Any:
     """Means and covariances brought from time 0 to 1, in place; whether that went well."""
     S = len(m)
     m1, m2, k1, k2, ahead = (np.zeros(S), np.zeros(S), np.zeros(S), np.zeros(S), np.zeros(S))
@@ -113,7 +159,7 @@ def _moved(pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any) -> 
     t, h = 0.0, FIRST
     for _ in range(MOST):
         h = min(h, 1.0 - t)
-        _slope(pairs, rates, change, m, c, closed, m1, c1, drift)
+        _slope(pairs, rates, change, regulators, halves, powers, m, c, closed, m1, c1, drift)
         for i in range(S):
             for j in range(S):
                 room[i, j] = (1.0 if i == j else 0.0) - GAMMA * h * drift[i, j]
@@ -127,7 +173,7 @@ def _moved(pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any) -> 
         for i in range(S):
             for j in range(S):
                 wide[i, j] = c[i, j] + h * q1[i, j]
-        _slope(pairs, rates, change, ahead, wide, closed, m2, c2, other)
+        _slope(pairs, rates, change, regulators, halves, powers, ahead, wide, closed, m2, c2, other)
         for i in range(S):
             k2[i] = 0.0
             for j in range(S):
@@ -156,8 +202,8 @@ def _moved(pairs: Any, rates: Any, change: Any, m: Any, c: Any, closed: Any) -> 
 
 @compiled
 def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
-    pairs: Any, rates: Any, change: Any, starts: Any, species: Any, reactions: Any, closed: Any,
-    means: Any, spread: Any, good: Any,
+    pairs: Any, rates: Any, change: Any, starts: Any, species: Any, reactions: Any, regulators: Any, halves: Any,
+    powers: Any, closed: Any, means: Any, spread: Any, good: Any,
 ) -> None:  # fmt: skip
     """Means [N, S] and covariances [N, S, S] at time 1 of N problems, and whether the integration ended: [N]."""
     for n in range(len(rates)):
@@ -168,6 +214,7 @@ def run(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
                 own[r, e] = min(pairs[n, r, e], S)
         m = starts[n, :S].astype(np.float64)
         c = np.zeros((S, S))
-        good[n] = _moved(own, rates[n, :R], change[n, :R, :S].copy(), m, c, closed)
+        tables = own, rates[n, :R], change[n, :R, :S].copy(), regulators[n, :R], halves[n, :R], powers[n, :R]
+        good[n] = _moved(*tables, m, c, closed)
         means[n, :S] = m
         spread[n, :S, :S] = c

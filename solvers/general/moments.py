@@ -2,9 +2,10 @@
 
 Second-order moment closure: the equations of means and covariances with third cumulants left out (P. Whittle, J. R.
 Stat. Soc. B 19 (1957) 268; C. A. Gomez-Uribe, G. C. Verghese, J. Chem. Phys. 126 (2007) 024109,
-doi:10.1063/1.2408422), exact where every law is of first order. Where its answer is no covariance matrix, the linear
-noise approximation stands in, whose means follow the rate equations. Closures are known to run away (R. Grima, J. Chem.
-Phys. 136 (2012) 154105): variances far above the square of the mean are taken for that.
+doi:10.1063/1.2408422), exact where every law is of first order; for saturating laws see `moment_kernel`. Where its
+answer is no covariance matrix, the linear noise approximation stands in, whose means follow the rate equations.
+Closures are known to run away (R. Grima, J. Chem. Phys. 136 (2012) 154105): variances far above the square of the mean
+are taken for that.
 """
 
 from __future__ import annotations
@@ -68,10 +69,7 @@ def linear_noise(batch: Batch) -> Moments:
 def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
     means, spread = np.zeros((len(batch), SPECIES)), np.zeros((len(batch), SPECIES, SPECIES))
     good = np.zeros(len(batch), dtype=np.bool_)
-    run(
-        batch.reactants, batch.rates, batch.change, batch.starts, batch.species, batch.reactions, closed,
-        means, spread, good,
-    )  # fmt: skip
+    run(*batch.parts, closed, means, spread, good)
     return means, spread, good & _are_moments(means, spread)
 
 

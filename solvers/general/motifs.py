@@ -130,6 +130,42 @@ def annihilation(draft: Draft, dice: Dice) -> None:
     draft.add((x, y), {x: -1, y: -1})
 
 
+def regulated_production(draft: Draft, dice: Dice) -> None:
+    """0 -> X or a burst of it (0.2) by a Hill law of any molecule, X (0.4) or another, that activates or represses."""
+    x = draft.old(dice)
+    regulator = x if dice.chance(0.4) else draft.any(dice, x)
+    copies = dice.between(2, 5) if dice.chance(0.2) else 1
+    draft.add((), {x: copies}, (regulator, _sign(dice)))
+
+
+def regulated_translation(draft: Draft, dice: Dice) -> None:
+    """Y -> Y + X or, of a gene that is there, G1 -> G1 + X, by a Hill law of a molecule but Y; the decay of X."""
+    x = draft.old(dice)
+    source = dice.pick(dice.pick(draft.genes)) if draft.genes and dice.chance(0.5) else draft.any(dice, x)
+    draft.add((source,), {x: 1}, (draft.any(dice, source), _sign(dice)))
+    draft.decay(x)
+
+
+def saturated_decay(draft: Draft, dice: Dice) -> None:
+    """X -> 0 at V x / (K + x)."""
+    x = draft.old(dice)
+    draft.add((), {x: -1}, (x, 1))
+
+
+def enzymatic_conversion(draft: Draft, dice: Dice) -> None:
+    """X -> Y at V x / (K + x), or E V x / (K + x) with a molecule E (0.5)."""
+    x, y = _pair(draft, dice)
+    enzymes = (draft.any(dice, x, y),) if dice.chance(0.5) else ()
+    draft.add(enzymes, {x: -1, y: 1}, (x, 1))
+
+
+def regulated_conversion(draft: Draft, dice: Dice) -> None:
+    """X -> Y, or X -> 0 (0.3), by a Hill law of another molecule, at X times a factor that rises or falls."""
+    x, y = _pair(draft, dice)
+    z = draft.any(dice, x)
+    draft.add((x,), {x: -1} if dice.chance(0.3) else {x: -1, y: 1}, (z, _sign(dice)))
+
+
 def enzyme(draft: Draft, _: Dice) -> None:
     """The template E + S <-> C -> E + P."""
     e, s, c, p = (draft.new() for _ in range(4))
@@ -164,11 +200,21 @@ MOTIFS: Mapping[str, Motif] = MappingProxyType({
     "autocatalysis": autocatalysis,
     "recruitment": recruitment,
     "annihilation": annihilation,
+    "regulated_production": regulated_production,
+    "regulated_translation": regulated_translation,
+    "saturated_decay": saturated_decay,
+    "enzymatic_conversion": enzymatic_conversion,
+    "regulated_conversion": regulated_conversion,
 })  # fmt: skip
 """All that training sees, by name."""
 
 TEMPLATES: Mapping[str, Motif] = MappingProxyType({"enzyme": enzyme, "repression": repression})
 """What training never sees: whole templates, held out for the hard panel."""
+
+
+def _sign(dice: Dice) -> int:
+    """A regulator activates or represses."""
+    return 1 if dice.chance(0.5) else -1
 
 
 def _pair(draft: Draft, dice: Dice) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Panels on which the general model is judged: problems it never saw, small enough for their exact laws.
 
 "small": 1-3 species, up to 6 reactions, counts below 64; "large": 4-5 species, up to 10 reactions; both with held-out
-structures. "hard": the held-out templates. "counts127": counts below 128, held-out structures of 1-5 species. A gene
-counts as one species. Their laws are left to `FSP`, which may only take about a second for each.
+structures. "hard": the held-out templates. "counts127": counts below 128, held-out structures of 1-5 species.
+"regulated": the same below 64, each with a Hill law or an enzyme's. A gene counts as one species. Their laws are left
+to `FSP`, which may only take about a second for each.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from kinetix.solution import Solution
 from kinetix.solvers.fsp import FSP
 
 from .family import SPECIES, Batch, Structure
-from .generator import COUNTS127, HARD, LARGE, SMALL, Panel, Tally, draw
+from .generator import COUNTS127, HARD, LARGE, REGULATED, SMALL, Panel, Tally, draw
 
-PANELS: Mapping[str, Panel] = MappingProxyType({"small": SMALL, "large": LARGE, "hard": HARD, "counts127": COUNTS127})
+PANELS: Mapping[str, Panel] = MappingProxyType(
+    {"small": SMALL, "large": LARGE, "hard": HARD, "counts127": COUNTS127, "regulated": REGULATED}
+)
 
 MOST_STATES, MOST_SECONDS = 1_000_000, 1.0
 """Predicted states and CPU seconds of an exact law (`FSP.estimate`) beyond which a problem is left out."""
@@ -123,12 +126,19 @@ def _question(batch: Batch, n: int, solver: FSP) -> tuple[Question, str]:
 
 
 def network_of(batch: Batch, n: int) -> ReactionNetwork:
-    """Problem n as a network of species X1, X2, ... and rates k1, k2, ... in events per asked time.
+    """Problem n as a network of species X1, X2, ... and rates k1, k2, ... in events per asked time, with K and h of
+    saturating factors.
 
     SettingError where a reaction takes more of a species than its law needs.
     """
     names = [f"X{s + 1}" for s in range(batch.species[n])]
-    rates = [Parameter(f"k{r + 1}", float(batch.rates[n, r])) for r in range(batch.reactions[n])]
+    numbers = {"k": batch.rates[n], "K": batch.halves[n], "h": np.abs(batch.powers[n])}
+    rates = [
+        Parameter(f"{letter}{r + 1}", float(values[r]))
+        for letter, values in numbers.items()
+        for r in range(batch.reactions[n])
+        if letter == "k" or batch.powers[n, r]
+    ]
     reactions = [_reaction(batch, n, r, names) for r in range(batch.reactions[n])]
     species = [Species(name, int(start)) for name, start in zip(names, batch.starts[n], strict=False)]
     return ReactionNetwork(species, rates, reactions, name=f"general{n}")
@@ -137,11 +147,18 @@ def network_of(batch: Batch, n: int) -> ReactionNetwork:
 def _reaction(batch: Batch, n: int, r: int, names: list[str]) -> Reaction:
     factors = [names[s] for s in batch.reactants[n, r].tolist() if s < SPECIES]
     taken = {name: factors.count(name) for name in dict.fromkeys(factors)}
+    rate = symbol(f"k{r + 1}") * sympy.Mul(*(sympy.ff(symbol(name), m) for name, m in taken.items()))
+    if batch.powers[n, r]:
+        name = names[batch.regulators[n, r]]
+        count, half, power = (symbol(x) for x in (name, f"K{r + 1}", f"h{r + 1}"))
+        rises = batch.powers[n, r] > 0
+        rate *= (count if rises else half) ** power / (half**power + count**power)
+        if rises and batch.change[n, r, batch.regulators[n, r]] < 0:
+            taken[name] = taken.get(name, 0) + 1
     left = {name: taken.get(name, 0) + int(c) for name, c in zip(names, batch.change[n, r], strict=False)}
     if short := [name for name, count in left.items() if count < 0]:
         raise SettingError(f"reaction {r + 1} takes more of {short} than its law needs", place=f"network {n}")
-    law = symbol(f"k{r + 1}") * sympy.Mul(*(sympy.ff(symbol(name), m) for name, m in taken.items()))
-    return Reaction(f"r{r + 1}", taken, {name: count for name, count in left.items() if count}, law)
+    return Reaction(f"r{r + 1}", taken, {name: count for name, count in left.items() if count}, rate)
 
 
 def batch_of(network: ReactionNetwork) -> Batch:

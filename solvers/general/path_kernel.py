@@ -23,8 +23,8 @@ FINISHED, EVENTS, COUNT, NEGATIVE, STOPPED = range(5)
 INFINITY = np.inf
 
 MEMORY = (
-    (SPECIES + 1 + 4 * REACTIONS + REACTIONS * SPECIES, np.float64),
-    (2 * REACTIONS + REACTIONS * SPECIES + REACTIONS * REACTIONS + 2 * REACTIONS, np.int64),
+    (SPECIES + 1 + 6 * REACTIONS + REACTIONS * SPECIES, np.float64),
+    (5 * REACTIONS + REACTIONS * SPECIES + REACTIONS * REACTIONS, np.int64),
     (4, np.uint64),
 )
 """Working memory of the kernel: sizes and kinds of its last three arguments."""
@@ -36,7 +36,8 @@ class Work(NamedTuple):
     `x` [S + 1]: counts, and a 1 for factors that are none; `a`, `sums` [R]: propensities and their running sums;
     `rate` [R]; `less` [R]: what the second factor of a law is short of its count, 1 for pairs of one species;
     `steps` [R, S]: changes, of the species `moved`, `moves` [R] of them; `touched` [R, R]: the laws to renew,
-    `touches` [R] of them; `pairs` [R, 2]: the species of the factors.
+    `touches` [R] of them; `pairs` [R, 2]: the species of the factors. `regulator` [R]: the species of saturating
+    factors, with the logarithm of the count at `half` and their `power`, 0 for none.
     """
 
     R: Any
@@ -45,12 +46,15 @@ class Work(NamedTuple):
     sums: Any
     rate: Any
     less: Any
+    half: Any
+    power: Any
     steps: Any
     moves: Any
     moved: Any
     touches: Any
     touched: Any
     pairs: Any
+    regulator: Any
 
 
 @part
@@ -59,13 +63,14 @@ def work(R: Any, f: Any, k: Any) -> Any:
     a, m = SPECIES + 1, 2 * REACTIONS + REACTIONS * SPECIES
     return Work(
         R, f, shift(f, a), shift(f, a + REACTIONS), shift(f, a + 2 * REACTIONS), shift(f, a + 3 * REACTIONS),
-        shift(f, a + 4 * REACTIONS), k, shift(k, 2 * REACTIONS), shift(k, REACTIONS), shift(k, m),
-        shift(k, m + REACTIONS * REACTIONS),
+        shift(f, a + 4 * REACTIONS), shift(f, a + 5 * REACTIONS), shift(f, a + 6 * REACTIONS),
+        k, shift(k, 2 * REACTIONS), shift(k, REACTIONS), shift(k, m), shift(k, m + REACTIONS * REACTIONS),
+        shift(k, m + REACTIONS * REACTIONS + 2 * REACTIONS),
     )  # fmt: skip
 
 
 @called
-def fill(w: Any, rates: Any, factors: Any, change: Any) -> None:
+def fill(w: Any, rates: Any, factors: Any, change: Any, regulators: Any, halves: Any, powers: Any) -> None:
     """The lists of one network, from its rows of a batch."""
     for r in range(w.R):
         i, j = get(factors, 2 * r), get(factors, 2 * r + 1)
@@ -73,6 +78,9 @@ def fill(w: Any, rates: Any, factors: Any, change: Any) -> None:
         put(w.pairs, 2 * r + 1, j)
         put(w.rate, r, get(rates, r))
         put(w.less, r, 1.0 if i == j and i < SPECIES else 0.0)
+        put(w.regulator, r, get(regulators, r))
+        put(w.half, r, math.log(get(halves, r)))
+        put(w.power, r, get(powers, r))
         moves = 0
         for s in range(SPECIES):
             if get(change, r * SPECIES + s) != 0:
@@ -87,6 +95,9 @@ def fill(w: Any, rates: Any, factors: Any, change: Any) -> None:
                 s = get(factors, 2 * q + e)
                 if s < SPECIES:
                     reads += 1 if get(change, r * SPECIES + s) != 0 else 0
+            s = get(regulators, q)
+            if s < SPECIES:
+                reads += 1 if get(change, r * SPECIES + s) != 0 else 0
             if reads > 0:
                 put(w.touched, r * REACTIONS + touches, q)
                 touches += 1
@@ -97,7 +108,15 @@ def fill(w: Any, rates: Any, factors: Any, change: Any) -> None:
 def renew(w: Any, r: Any) -> None:
     """The propensity of reaction r."""
     first, second = get(w.x, get(w.pairs, 2 * r)), get(w.x, get(w.pairs, 2 * r + 1))
-    put(w.a, r, get(w.rate, r) * first * (second - get(w.less, r)))
+    law = get(w.rate, r) * first * (second - get(w.less, r))
+    power = get(w.power, r)
+    if power != 0.0:
+        count = get(w.x, get(w.regulator, r))
+        if count > 0.0:
+            law = law / (1.0 + math.exp(power * (get(w.half, r) - math.log(count))))
+        elif power > 0.0:
+            law = 0.0
+    put(w.a, r, law)
 
 
 @part
@@ -174,6 +193,9 @@ def kernel(  # noqa: PLR0913, PLR0917 - tables, limits, answers and memory
     change: Any,
     starts: Any,
     sizes: Any,
+    regulators: Any,
+    halves: Any,
+    powers: Any,
     times: Any,
     first: Any,
     low: Any,
@@ -193,7 +215,9 @@ def kernel(  # noqa: PLR0913, PLR0917 - tables, limits, answers and memory
     for n in range(rates.shape[0]):
         w = work(sizes[n], pointer(floats), pointer(whole))
         table = shift(pointer(change), n * REACTIONS * SPECIES)
-        fill(w, shift(pointer(rates), n * REACTIONS), shift(pointer(factors), 2 * n * REACTIONS), table)
+        rows = shift(pointer(rates), n * REACTIONS), shift(pointer(factors), 2 * n * REACTIONS)
+        regulated = shift(pointer(regulators), n * REACTIONS), shift(pointer(halves), n * REACTIONS)
+        fill(w, rows[0], rows[1], table, regulated[0], regulated[1], shift(pointer(powers), n * REACTIONS))
         for i in range(K):
             if control[0] != 0:
                 ended[n] = STOPPED

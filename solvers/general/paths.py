@@ -109,13 +109,12 @@ class _Job:
         part, times = self.batch[first:end], np.array(self.times[first:end], order="C")
         out = np.zeros(self.counts[first:end].shape, dtype=np.int64)
         ended, events = self.ended[first:end], self.events[first:end]
-        tables = [
-            np.array(v, dtype=np.int64, order="C") for v in (part.reactants, part.change, part.starts, part.reactions)
-        ]
+        whole = part.reactants, part.change, part.starts, part.reactions, part.regulators
+        tables = [np.array(v, dtype=np.int64, order="C") for v in whole]
+        rates, halves, powers = (np.array(v, order="C") for v in (part.rates, part.halves, part.powers))
         low, high = (np.uint64(word) for word in self.root)
         limits, memory = (self.most_events, self.most_count), (np.zeros(size, dtype=kind) for size, kind in MEMORY)
-        rates = np.array(part.rates, order="C")
-        run(rates, *tables, times, first, low, high, *limits, control, out, ended, events, *memory)
+        run(rates, *tables, halves, powers, times, first, low, high, *limits, control, out, ended, events, *memory)
         self.counts[first:end] = out
 
 

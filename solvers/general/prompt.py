@@ -23,8 +23,8 @@ from .totals import MOST, totals
 
 Integers = NDArray[np.int64]
 
-OF_REACTION, OF_EDGE, OF_SPECIES = 8, 7, 15
-"""Features."""
+OF_REACTION, OF_EDGE, OF_SPECIES = 12, 11, 15
+"""Features. What only saturating laws have stands last."""
 
 FAINT = 1e-6
 """Added to means that covariances are divided by."""
@@ -156,23 +156,37 @@ def order_of(batch: Batch, means: NDArray[np.float64], bounds: Integers) -> Inte
 
 def _reactions(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> Tensor:
     real = torch.from_numpy(batch.rates > 0)
-    begin = laws(torch.from_numpy(batch.starts).double(), torch.zeros_like(spread))[0]
-    end = laws(means, spread)[0]
+    begin = laws(torch.from_numpy(batch.starts).double(), torch.zeros_like(spread))
+    end = laws(means, spread)
     one, two = (torch.from_numpy(batch.reactants[..., k] < SPECIES) for k in (0, 1))
     same = laws.same > 0
     rates = torch.where(real, torch.log(laws.rates.clamp(min=1e-12)), 0.0)
     columns = [real, rates / 4, torch.log1p(begin) / 4, torch.log1p(end) / 4]
     columns += [~one & real, one & ~two, two & ~same, same]
+    power = laws.powers
+    halves = torch.where(power != 0, torch.log1p(laws.halves) / 3, 0.0)
+    columns += [power > 0, power < 0, torch.tanh(power.abs() / 4), halves]
     return torch.stack([c.double() for c in columns], dim=-1)
 
 
 def _edges(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> Tensor:
     change = laws.change.transpose(1, 2)  # [N, S, R]
     order = (laws.first + laws.second)[..., :SPECIES].transpose(1, 2)
-    share = change * laws(means, spread)[0][:, None] / (means[..., None] + 1)
+    share = change * laws(means, spread)[:, None] / (means[..., None] + 1)
+    powers = laws.regulators[..., :SPECIES].transpose(1, 2) * laws.powers[:, None]
+    begun, ended = _saturated(batch, laws, means, spread)
     columns = [order == 1, order == 2, change > 0, change < 0, change / 4, torch.log1p(change.abs()), torch.tanh(share)]
+    columns += [powers > 0, powers < 0, (powers != 0) * begun[:, None], (powers != 0) * ended[:, None]]
     real = torch.from_numpy(batch.rates > 0)[:, None]
     return torch.stack([c.double() * real for c in columns], dim=-1)
+
+
+def _saturated(batch: Batch, laws: Laws, means: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """The saturating factors at the start and at the end: [N, R] each."""
+    if not batch.powers.any():
+        return torch.ones_like(laws.powers), torch.ones_like(laws.powers)
+    starts = torch.from_numpy(batch.starts).double()
+    return laws.saturated(starts, torch.zeros_like(spread))[0], laws.saturated(means, spread)[0]
 
 
 def _species(batch: Batch, means: Tensor, spread: Tensor, bounds: Tensor, lattice: Lattice) -> Tensor:

@@ -1,17 +1,18 @@
 """Rates, starts and times for random structures, so that counts stay in range and all time scales occur.
 
 Every species has a level, the count about which it should move, and a turnover; every reaction a flux; a rate is the
-flux over the levels of its factors. What takes molecules follows their turnover; what makes them makes up for it.
+flux over its law at these levels. What takes molecules follows their turnover; what makes them makes up for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .family import SPECIES, Array, Batch, Integers
+from .terms import saturation
 
 Truth = NDArray[np.bool_]
 
@@ -38,11 +39,20 @@ MOST_START = 40
 DIMINISHED = 0.1, 0.8
 """An autocatalytic rate is at most this share, from the first to the second, of the decay's."""
 
+HALF = 0.2, 5.0
+"""Counts at which saturating factors are a half are log-uniform, in units of the level."""
+
+POWERS, FRACTIONAL = (0.3, 0.35, 0.15, 0.2), 0.2
+"""Chances of the Hill coefficients 1, 2, 3, 4; and that of a fractional one, uniform between. An enzyme's is 1."""
+
+LEAST_FACTOR = 0.05
+"""Rates make up for saturating factors at their levels down to this."""
+
 
 @dataclass(frozen=True, eq=False)
 class Skeletons:
     """Structures of drafts as arrays of a batch; `states` [N, S, 2]: the two states of the gene a species belongs to,
-    or (S, S) for molecules.
+    or (S, S) for molecules; `signs` [N, R]: 1 or -1 where a law has a regulator, and rises or falls with it, else 0.
     """
 
     reactants: Integers
@@ -50,17 +60,25 @@ class Skeletons:
     states: Integers
     species: Integers
     reactions: Integers
+    regulators: Integers
+    signs: Integers
 
     def __getitem__(self, chosen: Truth) -> Skeletons:
         """Some of them."""
-        parts = self.reactants, self.change, self.states, self.species, self.reactions
-        return Skeletons(*(part[chosen] for part in parts))
+        return Skeletons(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
     @property
     def batch(self) -> Batch:
-        """As problems without rates and starts."""
+        """As problems without rates and starts, whose Hill coefficients are 1."""
         rates, starts = np.zeros(self.change.shape[:2]), np.zeros((len(self.species), SPECIES), dtype=np.int64)
-        return Batch(self.reactants, rates, self.change, starts, self.species, self.reactions)
+        return self.scaled(rates, starts, np.ones(rates.shape), np.ones(rates.shape))
+
+    def scaled(self, rates: Array, starts: Integers, halves: Array, powers: Array) -> Batch:
+        """As problems with these rates, starts, and halves and Hill coefficients > 0 of saturating factors."""
+        read = self.signs != 0
+        halves, powers = np.where(read, halves, 1.0), np.where(read, self.signs * powers, 0.0)
+        sizes = self.species, self.reactions
+        return Batch(self.reactants, rates, self.change, starts, *sizes, self.regulators, halves, powers)
 
     @property
     def molecules(self) -> Truth:
@@ -79,9 +97,10 @@ def scaled(skeletons: Skeletons, limit: int, rng: np.random.Generator) -> Batch:
     """Problems on these structures with rates, starts and times as the constants of this module say."""
     copies = _copies(skeletons, rng)
     levels = _levels(skeletons, copies, limit, rng)
-    rates, turnover = _rates(skeletons, levels, rng)
-    starts = _starts(skeletons, copies, limit, rng)
-    batch = Batch(skeletons.reactants, rates, skeletons.change, starts, skeletons.species, skeletons.reactions)
+    halves, powers = _saturating(skeletons, levels, rng)
+    batch = skeletons.scaled(np.zeros_like(halves), np.zeros(levels[:, 1:].shape, dtype=np.int64), halves, powers)
+    rates, turnover = _rates(skeletons, levels, _factors(batch, levels), rng)
+    batch = replace(batch, rates=rates, starts=_starts(skeletons, copies, limit, rng))
     real = np.arange(SPECIES) < skeletons.species[:, None]
     moving = real & (turnover > 0)
     slow = np.where(moving, turnover, np.inf).min(axis=1)
@@ -114,8 +133,32 @@ def _levels(skeletons: Skeletons, copies: Integers, limit: int, rng: np.random.G
     return levels
 
 
-def _rates(skeletons: Skeletons, levels: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Rates [N, R], and what each species loses in a unit of time, as a share of its level [N, S]."""
+def _saturating(skeletons: Skeletons, levels: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Halves and Hill coefficients [N, R]; nothing is drawn where no law has a regulator."""
+    shape = skeletons.signs.shape
+    if not skeletons.signs.any():
+        return np.ones(shape), np.ones(shape)
+    halves = np.take_along_axis(levels, skeletons.regulators, axis=1) * _log_uniform(rng, *HALF, shape)
+    whole = rng.choice(len(POWERS), size=shape, p=POWERS) + 1.0
+    powers = np.where(rng.random(shape) < FRACTIONAL, rng.uniform(1.0, len(POWERS), shape), whole)
+    taken = np.take_along_axis(np.pad(skeletons.change, ((0, 0), (0, 0), (0, 1))), skeletons.regulators[..., None], 2)
+    return halves, np.where(taken[..., 0] < 0, 1.0, powers)
+
+
+def _factors(batch: Batch, levels: Array) -> Array:
+    """What the laws are at the levels, without their rates: [N, R]."""
+    plain = np.take_along_axis(levels[:, None], batch.reactants, axis=2).prod(axis=2)
+    if not batch.powers.any():
+        return np.asarray(plain)
+    level = np.take_along_axis(levels, batch.regulators, axis=1)
+    factor = np.maximum(saturation(level, batch.halves, batch.powers), LEAST_FACTOR)
+    return np.where(batch.powers != 0, plain * factor, plain)
+
+
+def _rates(skeletons: Skeletons, levels: Array, factors: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Rates [N, R] of laws that are `factors` times them, and what each species loses in a unit of time, as a share of
+    its level [N, S].
+    """
     change, own = skeletons.change, levels[:, :SPECIES]
     shape = change.shape[:2]
     genes = (skeletons.states[..., 0] < SPECIES)[:, None]
@@ -135,7 +178,6 @@ def _rates(skeletons: Skeletons, levels: Array, rng: np.random.Generator) -> tup
     shares = np.where(made > 0, weights[..., None], 0.0)
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
     flux += (shares * need[:, None] / np.maximum(made, 1)).sum(axis=2)
-    factors = np.take_along_axis(levels[:, None], skeletons.reactants, axis=2).prod(axis=2)
     rates = flux / factors * np.exp(SPREAD * rng.standard_normal(shape))
     rates = _tamed(skeletons, rates, rng)
     lost = (np.maximum(-change, 0) * (rates * factors)[..., None]).sum(axis=1)
@@ -179,5 +221,6 @@ def _reached(skeletons: Skeletons, starts: Integers) -> Truth:
     there = np.concatenate([starts > 0, np.ones((len(starts), 1), dtype=bool)], axis=1)
     for _ in range(SPECIES):
         fires = np.take_along_axis(there[:, None], skeletons.reactants, axis=2).all(axis=2) & skeletons.real
+        fires &= (skeletons.signs <= 0) | np.take_along_axis(there, skeletons.regulators, axis=1)
         there[:, :SPECIES] |= (fires[..., None] & made).any(axis=1)
     return there[:, :SPECIES]

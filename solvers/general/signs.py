@@ -9,6 +9,7 @@ end (Chapman-Kolmogorov). And the further the net moves from the moments that it
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -106,8 +107,8 @@ def _residual(
     slope = _log_probs(core, later, x, window) - _log_probs(core, sooner, x, window)
     slope /= 2 * np.log1p(STEP)
     before = x[:, :, None] - batch.change[:, None]  # the states that each reaction comes from: [N, n, R, S]
-    rates = _rates(batch, x)
-    arriving = np.stack([_rates(batch, before[:, :, r])[..., r] for r in range(REACTIONS)], axis=-1)
+    rates = batch.propensities(x)
+    arriving = np.stack([batch.propensities(before[:, :, r])[..., r] for r in range(REACTIONS)], axis=-1)
     arriving[(before < 0).any(axis=-1)] = 0.0
     others = _log_probs(core, prompted, before.reshape(len(batch), -1, SPECIES), window).reshape(arriving.shape)
     ratio = np.exp(np.minimum(others - logs[..., None], MOST))
@@ -119,15 +120,6 @@ def _residual(
     return np.abs(residual).mean(axis=1), np.sqrt((slope**2).mean(axis=1)), forgotten
 
 
-def _rates(batch: Batch, x: Integers) -> Array:
-    """Events per asked time in states: [N, n, S] -> [N, n, R]."""
-    counts = np.concatenate([x, np.ones((*x.shape[:2], 1), dtype=np.int64)], axis=2).astype(np.float64)
-    where = (np.broadcast_to(batch.reactants[:, None, :, k], (*x.shape[:2], REACTIONS)) for k in (0, 1))
-    one, two = (np.take_along_axis(counts, place, axis=2) for place in where)
-    same = (batch.reactants[..., 0] == batch.reactants[..., 1]) & (batch.reactants[..., 0] < SPECIES)
-    return np.asarray(batch.rates[:, None] * one * (two - same[:, None]))
-
-
 def _midway(core: Core, batch: Batch, x: Integers, logs: Array, window: int, seed: int) -> Array:
     """The distance between the law and the one by way of half the time: [N]."""
     half = batch.faster(np.full(len(batch), 0.5))
@@ -137,7 +129,7 @@ def _midway(core: Core, batch: Batch, x: Integers, logs: Array, window: int, see
     np.put_along_axis(y, np.broadcast_to(prompted.order[:, None], y.shape), points, axis=2)
     many = np.repeat(np.arange(len(batch)), MIDWAY)
     on = half[many]
-    on = Batch(on.reactants, on.rates, on.change, y.reshape(-1, SPECIES), on.species, on.reactions)
+    on = replace(on, starts=y.reshape(-1, SPECIES))
     found = _log_probs(core, Prompted.of(on), x[many], window).reshape(len(batch), MIDWAY, -1)
     return _distance(np.logaddexp.reduce(found, axis=1) - np.log(MIDWAY) - logs)
 

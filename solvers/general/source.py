@@ -12,14 +12,26 @@ from kinetix.errors import SettingError
 from kinetix.solvers.paths.streams import draw_root
 
 from .family import Batch
-from .generator import COUNTS127, LARGE, SMALL, Panel, draw
+from .generator import COUNTS127, COUNTS220, LARGE, REGULATED, SMALL, Panel, draw
 from .lessons import Drawn
 from .paths import trajectories
 
-TRAINED: Mapping[str, Panel] = MappingProxyType({"small": SMALL, "large": LARGE, "counts127": COUNTS127})
+TRAINED: Mapping[str, Panel] = MappingProxyType({
+    "small": SMALL,
+    "large": LARGE,
+    "counts127": COUNTS127,
+    "counts220": COUNTS220,
+    "regulated": REGULATED,
+})  # fmt: skip
 """Panels that training may draw from; their structures are never those that are held out."""
 
-MIXTURE: Mapping[str, float] = MappingProxyType({"small": 0.4, "large": 0.4, "counts127": 0.2})
+MIXTURE: Mapping[str, float] = MappingProxyType({
+    "small": 0.25,
+    "large": 0.3,
+    "counts127": 0.1,
+    "counts220": 0.1,
+    "regulated": 0.25,
+})  # fmt: skip
 
 EARLIEST = 0.03
 """The earliest time of a network, as a share of its last one; the others are log-uniform between."""

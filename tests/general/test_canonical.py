@@ -1,6 +1,7 @@
 """Signatures of structures: the same for any order, another for any other structure; the split by them."""
 
 import itertools
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -21,7 +22,7 @@ def random_batch(number, rng, *, species=(1, 6), reactions=(1, 10), change=1):
     changes[~real], factors[~real] = 0, SPECIES
     changes *= np.arange(SPECIES) < sizes[:, None, None]
     rates = np.where(real, rng.random((number, REACTIONS)), 0.0)
-    return Batch(factors, rates, changes, np.zeros((number, SPECIES), dtype=int), sizes, lengths)
+    return Batch.mass_action(factors, rates, changes, np.zeros((number, SPECIES), dtype=int), sizes, lengths)
 
 
 def shuffled(batch, rng):
@@ -64,7 +65,7 @@ def ring(lengths, decaying=0):
         at += length
     for k in range(decaying):
         change[0, size + k, k], reactants[0, size + k, 0] = -1, k
-    return Batch(reactants, batch.rates, change, batch.starts, batch.species, batch.reactions)
+    return replace(batch, reactants=reactants, change=change)
 
 
 REPRESSION = [
@@ -85,7 +86,7 @@ def repression():
     change, reactants = np.zeros_like(batch.change), np.full_like(batch.reactants, SPECIES)
     for r, (factors, moved) in enumerate(REPRESSION):
         reactants[0, r], change[0, r, list(moved)] = factors, list(moved.values())
-    return Batch(reactants, batch.rates, change, batch.starts, batch.species, batch.reactions)
+    return replace(batch, reactants=reactants, change=change)
 
 
 def test_the_order_of_species_and_reactions_does_not_matter():
@@ -126,7 +127,7 @@ def test_alike_species_are_told_apart_by_trying():
 def test_idle_species_count(idle):
     """A species that nothing touches is part of the structure. Mutant seen to fail: the number left out."""
     batch = ring([3])
-    more = Batch(batch.reactants, batch.rates, batch.change, batch.starts, batch.species + idle, batch.reactions)
+    more = replace(batch, species=batch.species + idle)
     assert signature(batch) != signature(more)
 
 

@@ -1,13 +1,14 @@
 """Motifs against networks written out, templates found and refused, what is closed and what is not."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from kinetix.solvers.general.canonical import signature
-from kinetix.solvers.general.drafts import Dice, Draft, has_template
-from kinetix.solvers.general.family import SPECIES, Batch
+from kinetix.solvers.general.drafts import Dice, Draft, Reaction, has_template
+from kinetix.solvers.general.family import SPECIES
 from kinetix.solvers.general.generator import WEIGHTS, assembled
 from kinetix.solvers.general.motifs import MOTIFS, TEMPLATES
 from kinetix.solvers.general.panels import batch_of
@@ -114,7 +115,7 @@ def reactions_of(text):
     for taken, made in sides:
         moved = {numbers[s]: made.get(s, 0) - taken.get(s, 0) for s in {*taken, *made}}
         reactants = sorted(numbers[s] for s, m in taken.items() for _ in range(m))
-        found.append((tuple(reactants), tuple(sorted((s, c) for s, c in moved.items() if c))))
+        found.append(Reaction(tuple(reactants), tuple(sorted((s, c) for s, c in moved.items() if c))))
     return found
 
 
@@ -142,7 +143,7 @@ def test_templates_are_found(text, holds):
 def closed(text, seed):
     """A draft of molecules with these reactions, closed."""
     reactions = reactions_of(text)
-    size = 1 + max(s for reads, moves in reactions for s in (*reads, *(s for s, _ in moves)))
+    size = 1 + max(s for reads, moves, _ in reactions for s in (*reads, *(s for s, _ in moves)))
     draft = Draft(size, 10, size=size, molecules=list(range(size)), reactions=reactions)
     assert draft.closed(Dice(np.random.default_rng(seed)))
     return draft
@@ -188,7 +189,7 @@ def drained(skeletons):
     batch = skeletons.batch
     rates = (batch.change < 0).any(axis=2) * 1000.0
     starts = np.where(skeletons.molecules, 5, skeletons.states[..., 0] == np.arange(SPECIES))
-    batch = Batch(batch.reactants, rates, batch.change, starts, batch.species, batch.reactions)
+    batch = replace(batch, rates=rates, starts=starts)
     counts, done = trajectories(batch, np.ones((len(batch), 1)), 10, (1, 2), most_events=1_000_000)
     assert done.all()
     return counts[:, :, 0]
