@@ -75,7 +75,7 @@ MOST_EMPTY = 300
 class Panel:
     """Which networks: own species (low, high), a gene counting as one; most reactions; the count that pilots may not
     pass; weights of motifs; templates, one of which, if any, each network begins with; or motifs that it does so with
-    (`first`).
+    (`first`); the `lowest` level of its molecules, in counts (see `scales`).
     """
 
     species: tuple[int, int]
@@ -84,6 +84,7 @@ class Panel:
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     templates: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    lowest: float = 1.0
 
     def __post_init__(self) -> None:
         low, high = self.species
@@ -109,7 +110,7 @@ SMALL = Panel((1, 3), 6)
 LARGE = Panel((4, 5), 10)
 HARD = Panel((4, 5), 10, templates=("enzyme", "repression"))
 COUNTS127 = Panel((1, 5), 10, limit=127)
-COUNTS220 = Panel((1, 4), 8, limit=220)
+COUNTS220 = Panel((1, 4), 8, limit=220, lowest=8.0)
 REGULATED = Panel((1, 5), 10, weights={**WEIGHTS, **REGULATION}, first=tuple(REGULATION))
 
 
@@ -175,7 +176,7 @@ def _round(rng: np.random.Generator, dice: Dice, tries: int, panel: Panel, held_
         right = np.array([is_held_out(name) == held_out for name in signature(skeletons.batch)], dtype=np.bool_)
         notes.other_side += int((~right).sum())
         skeletons = skeletons[right]
-    batch = scaled(skeletons, panel.limit, rng)
+    batch = scaled(skeletons, panel.limit, rng, panel.lowest)
     found = simulate(
         batch, np.ones((len(batch), 1)), PILOTS, draw_root(rng), most_events=MOST_EVENTS, most_count=panel.limit
     )

@@ -161,9 +161,12 @@ def enzymatic_conversion(draft: Draft, dice: Dice) -> None:
 
 def regulated_conversion(draft: Draft, dice: Dice) -> None:
     """X -> Y, or X -> 0 (0.3), by a Hill law of another molecule, at X times a factor that rises or falls."""
-    x, y = _pair(draft, dice)
-    z = draft.any(dice, x)
-    draft.add((x,), {x: -1} if dice.chance(0.3) else {x: -1, y: 1}, (z, _sign(dice)))
+    if dice.chance(0.3):
+        x, made = draft.old(dice), {}
+    else:
+        x, y = _pair(draft, dice)
+        made = {y: 1}
+    draft.add((x,), {x: -1, **made}, (draft.any(dice, x), _sign(dice)))
 
 
 def enzyme(draft: Draft, _: Dice) -> None:

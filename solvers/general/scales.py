@@ -16,8 +16,8 @@ from .terms import saturation
 
 Truth = NDArray[np.bool_]
 
-LOWEST_LEVEL, HIGHEST_LEVEL = 1.0, 0.4
-"""Levels of molecules are log-uniform from the first, in counts, to the second, as a share of the limit."""
+HIGHEST_LEVEL = 0.4
+"""Levels of molecules are log-uniform from the panel's lowest to this share of its limit."""
 
 TURNOVER = 0.1, 10.0
 """Turnovers of molecules, and of the states of genes, are log-uniform, in a unit of time that drops out."""
@@ -93,10 +93,10 @@ class Skeletons:
         return found
 
 
-def scaled(skeletons: Skeletons, limit: int, rng: np.random.Generator) -> Batch:
+def scaled(skeletons: Skeletons, limit: int, rng: np.random.Generator, lowest: float = 1.0) -> Batch:
     """Problems on these structures with rates, starts and times as the constants of this module say."""
     copies = _copies(skeletons, rng)
-    levels = _levels(skeletons, copies, limit, rng)
+    levels = _levels(skeletons, copies, (lowest, HIGHEST_LEVEL * limit), rng)
     halves, powers = _saturating(skeletons, levels, rng)
     batch = skeletons.scaled(np.zeros_like(halves), np.zeros(levels[:, 1:].shape, dtype=np.int64), halves, powers)
     rates, turnover = _rates(skeletons, levels, _factors(batch, levels), rng)
@@ -122,11 +122,11 @@ def _copies(skeletons: Skeletons, rng: np.random.Generator) -> Integers:
     return np.where(first < SPECIES, np.take_along_axis(drawn, first, axis=1), 0)
 
 
-def _levels(skeletons: Skeletons, copies: Integers, limit: int, rng: np.random.Generator) -> Array:
+def _levels(skeletons: Skeletons, copies: Integers, bounds: tuple[float, float], rng: np.random.Generator) -> Array:
     """Levels [N, S + 1]; a state of a gene has its share of the copies, from 0.1 to 0.9; 1 where nothing is."""
     number = len(copies)
     levels = np.ones((number, SPECIES + 1))
-    drawn = _log_uniform(rng, LOWEST_LEVEL, HIGHEST_LEVEL * limit, (number, SPECIES))
+    drawn = _log_uniform(rng, *bounds, (number, SPECIES))
     share = np.take_along_axis(rng.uniform(0.1, 0.9, (number, SPECIES + 1)), skeletons.states[..., 0], axis=1)
     share = np.where(skeletons.states[..., 0] == np.arange(SPECIES), share, 1.0 - share)
     levels[:, :SPECIES] = np.where(copies > 0, copies * share, np.where(skeletons.molecules, drawn, 1.0))

@@ -76,7 +76,7 @@ def _term(addend: sympy.Expr, counted: Counted) -> Term | None:
     if len(below) > 1 or saturated is None:
         return None
     constant, factor, species, power = saturated
-    half = (constant / factor) ** (1 / power)
+    half = _root(constant / factor, power)
     others = [p for p in parts if p is not below[0]]
     for k, part in enumerate(others):
         above = _monomial(part, counted)
@@ -100,6 +100,16 @@ def _denominator(total: sympy.Expr, counted: Counted) -> tuple[sympy.Expr, sympy
     if found is None or found[2].is_nonpositive or found[2].could_extract_minus_sign():
         return None
     return total - moving[0], *found
+
+
+def _root(product: sympy.Expr, power: sympy.Expr) -> sympy.Expr:
+    """product^(1/power) of positive factors, of which those that are powers are taken one by one: (K^h)^(1/h) = K."""
+    found = sympy.Integer(1)
+    for factor in sympy.Mul.make_args(product):
+        base, exponent = factor.as_base_exp()
+        share = sympy.simplify(exponent / power)
+        found *= base**share if share.is_number else factor ** (1 / power)
+    return found
 
 
 def _monomial(part: sympy.Expr, counted: Counted) -> tuple[sympy.Expr, int, sympy.Expr] | None:

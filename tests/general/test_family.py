@@ -5,18 +5,30 @@ import pytest
 
 import kinetix as kx
 from kinetix.compiler import compile_network
-from kinetix.solvers.general.family import SPECIES, Structure
+from kinetix.solvers.general.family import Structure
 from tests import exact
 
 
 def laws(batch):
-    """The propensities [N, R] that a batch states at its starts, written out."""
-    n = np.concatenate([batch.starts, np.ones((len(batch), 1))], axis=1).astype(float)
-    first, second = (np.take_along_axis(n, batch.reactants[..., k], axis=1) for k in (0, 1))
-    same = (batch.reactants[..., 0] == batch.reactants[..., 1]) & (batch.reactants[..., 0] < SPECIES)
-    return batch.rates * first * (second - same)
+    """The propensities [N, R] that a batch states at its starts."""
+    return batch.propensities(batch.starts[:, None])[:, 0]
 
 
+SATURATING = kx.parse(
+    """
+    species A = 4, B = 2, G = 1
+    -> A; k0 + V*B^n/(K^n + B^n)
+    A -> B; G*V*A/(L + A)
+    B -> ; k0*B*(0.1 + 0.9/(1 + (A/K)^2))
+    2 B -> ; k0*B*(B - 1)/(1 + A)
+    G -> ; k0*G
+    -> G; k0*(1 - G)
+    k0 = 0.7; V = 5; K = 3; L = 2; n = 1.7
+""",
+    name="saturating",
+)
+SUMS = [0, 0, 1, 2, 2, 3, 4, 5]
+"""The reactions that the terms of its laws belong to."""
 NETWORKS = [
     exact.birth_death(),
     exact.telegraph(),
@@ -31,6 +43,19 @@ def some(network, rng, number=7):
     thetas = model.theta * rng.uniform(0.5, 2, (number, len(model.theta)))
     genes = np.array([name.startswith("G") for name in network.species_names])
     return model, thetas, rng.integers(0, np.where(genes, 2, 9), (number, len(genes)))
+
+
+def test_laws_that_saturate_and_sums_are_the_models_own():
+    """Hill laws up and down, enzymes, basal rates. Mutants seen to fail: repression for activation; a Hill coefficient
+    of 1; a sum's first term alone; the time left out.
+    """
+    model, thetas, counts = some(SATURATING, np.random.default_rng(4), 40)
+    times = np.linspace(0.5, 3, 40)
+    batch = Structure.of(model).at(thetas, counts, times)
+    found = np.zeros((40, 6))
+    np.add.at(found, (slice(None), SUMS), laws(batch)[:, : len(SUMS)])
+    np.testing.assert_allclose(found, model.propensities(counts, thetas) * times[:, None], rtol=1e-12)
+    np.testing.assert_array_equal(batch.change[0, : len(SUMS), :3], model.change[SUMS])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -56,9 +81,9 @@ def test_complements_move_against_their_species():
 
 def test_another_order_is_the_same_problem():
     """Mutant seen to fail: reactants that keep their old numbers."""
-    model, thetas, counts = some(exact.autoregulation(), np.random.default_rng(3))
+    model, thetas, counts = some(SATURATING, np.random.default_rng(3))
     batch = Structure.of(model).at(thetas, counts, np.ones(7))
-    order, backward = np.tile([1, 2, 0, 3, 4, 5], (7, 1)), np.tile(np.arange(10)[::-1], (7, 1))
+    order, backward = np.tile([1, 3, 0, 2, 4, 5], (7, 1)), np.tile(np.arange(10)[::-1], (7, 1))
     turned = batch.reordered(order)
     np.testing.assert_array_equal(laws(batch), laws(turned))
     np.testing.assert_array_equal(turned.starts, batch.starts[:, order[0]])
@@ -68,7 +93,10 @@ def test_another_order_is_the_same_problem():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("species A = 1\nA -> B; k*A/(1 + A)\nspecies B = 0\nk = 1", "mass action of at most second order"),
+        ("species A = 1\nA -> ; k*A/(1 + A + A^2)\nk = 1", "one Hill or enzymatic factor"),
+        ("species A = 1\nA -> ; k*A/(1 + A)/(2 + A)\nk = 1", "one Hill or enzymatic factor"),
+        ("species A = 1\nspecies B = 1\nA -> ; k*A/(1 + B)\nB -> ; k*A\nk = 1", "takes more of 'B' than its law"),
+        ("species A = 9\n2 A -> ; k*A/(1 + A)\nk = 1", "takes more of 'A' than its law needs"),
         ("species G = 1\nspecies P = 0\n -> G; k*(1 - G)\nG -> ; k*G\nP -> G; k*P\nk = 1", "may raise 'G' above the 1"),
         ("species A = 9\n3 A -> ; k*A*(A - 1)*(A - 2)\nk = 1", "mass action of at most second order"),
         ("species A = 0\n -> 20 A; k\nk = 1", "by more than 10"),
@@ -79,3 +107,15 @@ def test_what_the_model_has_not_seen_is_refused_by_name(text, reason):
     network = kx.parse(text)
     with pytest.raises(kx.UnsupportedFeature, match=reason):
         Structure.of(compile_network(network))
+
+
+@pytest.mark.parametrize(
+    ("theta", "reason"),
+    [({"k": -1.0}, "no rate >= 0"), ({"K": 0.0}, "half-saturation count"), ({"h": -2.0}, "Hill coefficient > 0")],
+)
+def test_numbers_that_make_no_law_are_refused(theta, reason):
+    """Mutants seen to fail: a look at the rates alone; any sign of a Hill coefficient."""
+    model = compile_network(kx.parse("species A = 1\nA -> ; k*A^h/(K^h + A^h)\nk = 1\nK = 2\nh = 2"))
+    values = [theta.get(name, 2.0) for name in model.network.theta_names]
+    with pytest.raises(kx.SettingError, match=reason):
+        Structure.of(model).at(values, model.initial, 1.0)

@@ -11,9 +11,12 @@ from kinetix.solvers.general.drafts import Dice, Draft
 from kinetix.solvers.general.family import LARGEST_CHANGE, REACTIONS, SPECIES
 from kinetix.solvers.general.generator import (
     COUNTS127,
+    COUNTS220,
     HARD,
     LARGE,
     MOST_EVENTS,
+    REGULATED,
+    REGULATION,
     SMALL,
     Panel,
     Tally,
@@ -25,7 +28,8 @@ from kinetix.solvers.general.generator import (
 from kinetix.solvers.general.paths import simulate
 from kinetix.solvers.general.scales import scaled
 
-PANELS = {"small": SMALL, "large": LARGE, "hard": HARD, "counts127": COUNTS127}
+PANELS = {"small": SMALL, "large": LARGE, "hard": HARD, "counts127": COUNTS127, "counts220": COUNTS220}
+PANELS["regulated"] = REGULATED
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,12 @@ def reactions_of(batch, n):
     for r in range(batch.reactions[n]):
         moved = {s: int(c) for s, c in enumerate(batch.change[n, r]) if c}
         yield sorted(s for s in batch.reactants[n, r].tolist() if s < SPECIES), moved
+
+
+def regulators_of(batch, n):
+    """(species of a factor that rises, of one that falls), lists of one or none, of the reactions of one network."""
+    for s, power in list(zip(batch.regulators[n].tolist(), batch.powers[n], strict=True))[: batch.reactions[n]]:
+        yield [s] * int(power > 0), [s] * int(power < 0)
 
 
 def conserved(batch, n, a, b):
@@ -97,13 +107,13 @@ def test_networks_belong_to_their_panel(drawn, name):
     assert (batch.reactants[~real] == SPECIES).all()
     assert (batch.reactants[..., 0] <= batch.reactants[..., 1]).all()
     for n in range(400):
-        found = list(reactions_of(batch, n))
+        found = [(*pair, *read) for pair, read in zip(reactions_of(batch, n), regulators_of(batch, n), strict=True)]
         assert len({str(reaction) for reaction in found}) == len(found)
         together = nx.Graph()
         together.add_nodes_from(range(batch.species[n]))
-        for factors, moved in found:
-            assert all(factors.count(s) + c >= 0 for s, c in moved.items())
-            nx.add_path(together, [*factors, *moved])
+        for factors, moved, rising, falling in found:
+            assert all((factors + rising).count(s) + c >= 0 for s, c in moved.items())
+            nx.add_path(together, [*factors, *rising, *falling, *moved])
         assert nx.is_connected(together)
         assert len(together) == batch.species[n]
         assert not batch.starts[n, batch.species[n] :].any()
@@ -165,6 +175,29 @@ def skeletons(number, panel, seed):
     return assembled([d for _ in range(number) if (d := _structure(panel, dice)) is not None])
 
 
+def test_every_regulated_network_has_a_saturating_law(drawn):
+    """Of every kind: up and down, of enzymes (h = 1), Hill coefficients to 4; halves about the counts that there are.
+
+    Mutants seen to fail: networks that begin with any motif; enzymes with any Hill coefficient; halves in units of 1.
+    """
+    batch = drawn["regulated"]
+    read = batch.powers != 0
+    assert read.any(axis=1).all()
+    assert (batch.regulators[read] < SPECIES).all()
+    assert (batch.regulators[~read] == SPECIES).all()
+    n, r = np.nonzero(read)
+    taken = batch.change[n, r, batch.regulators[n, r]] < 0
+    assert (batch.powers[n, r][taken] == 1).all()
+    powers = batch.powers[n, r][~taken]
+    assert 0.3 < (powers > 0).mean() < 0.7
+    assert {1, 2, 3, 4} <= set(np.abs(powers))
+    assert ((np.abs(powers) % 1) != 0).mean() == pytest.approx(0.2, abs=5 * np.sqrt(0.16 / len(powers)))
+    found = simulate(batch, np.ones((400, 1)), 30, (9, 10), most_events=2 * MOST_EVENTS)
+    counts = found.counts[:, :, 0].mean(axis=1)[n, batch.regulators[n, r]]
+    ratio = np.log((batch.halves[n, r] / np.maximum(counts, 0.1))[counts > 0.5])
+    assert abs(np.median(ratio)) < 0.5
+
+
 def test_genes_have_one_or_two_copies():
     """Two in a quarter of the cases, and every change keeps the total. Mutants seen to fail: the two states drawn
     apart; two copies always.
@@ -219,14 +252,20 @@ def test_counts_fill_the_range(drawn, name):
     assert high > 0.25
 
 
-def test_every_reaction_can_happen():
+FEW = {"plain": Panel((1, 2), 4), "regulated": Panel((1, 3), 4, weights=REGULATION, first=tuple(REGULATION))}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_every_reaction_can_happen(name):
     """Looked at from the start on, 4,000 states deep, for small networks. Mutants seen to fail: starts as they come;
-    one molecule for pairs.
+    one molecule for pairs; activators that need not be there.
     """
-    batch = draw(np.random.default_rng(18), 150, Panel((1, 2), 4))
+    batch = draw(np.random.default_rng(18), 150, FEW[name])
     looked = 0
     for n in range(150):
-        reactions = list(reactions_of(batch, n))
+        rising = [rising for rising, _ in regulators_of(batch, n)]
+        pairs = zip(rising, reactions_of(batch, n), strict=True)
+        reactions = [(factors + need, moved) for need, (factors, moved) in pairs]
         fired, seen, front = set(), {tuple(batch.starts[n])}, [tuple(batch.starts[n])]
         while front and len(seen) < 4000 and len(fired) < len(reactions):
             state = front.pop(0)

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import kinetix as kx
 from kinetix.solvers.general.canonical import signature
 from kinetix.solvers.general.drafts import Dice, Draft, Reaction, has_template
 from kinetix.solvers.general.family import SPECIES
-from kinetix.solvers.general.generator import WEIGHTS, assembled
+from kinetix.solvers.general.generator import REGULATION, WEIGHTS, assembled
 from kinetix.solvers.general.motifs import MOTIFS, TEMPLATES
 from kinetix.solvers.general.panels import batch_of
 from kinetix.solvers.general.paths import trajectories
@@ -65,12 +66,44 @@ FROM_NOTHING = {
 }
 
 
+def regulated(*reactions):
+    """The signature of reactions with laws, such as "A -> B; A*up(C)"."""
+    species = sorted({letter for text in reactions for letter in text if letter in "ABC"})
+    text = "\n".join(["k = 2", *(f"species {s} = 1" for s in species), *reactions])
+    for s in species:
+        text = text.replace(f"up({s})", f"k*{s}^k/(9^k + {s}^k)").replace(f"down({s})", f"k/(1 + ({s}/9)^k)")
+    return signature(batch_of(kx.parse(text)))[0]
+
+
+WAYS = ("up", "down")
+REGULATED = {
+    "regulated_production": [regulated(f"-> {b} A; {way}({s})") for b in range(1, 6) for way in WAYS for s in "AB"],
+    "regulated_translation": [regulated(f"A -> A + B; A*{way}({s})", "B -> ; B") for way in WAYS for s in "BC"],
+    "saturated_decay": [regulated("A -> ; up(A)")],
+    "enzymatic_conversion": [regulated("A -> B; up(A)"), regulated("A -> B; C*up(A)")],
+    "regulated_conversion": [
+        *(regulated(f"A -> B; A*{way}({s})") for way in WAYS for s in "BC"),
+        *(regulated(f"A -> ; A*{way}(B)") for way in WAYS),
+    ],
+}
+
+
 def names(drafts):
     skeletons = assembled(drafts)
     return signature(skeletons.batch)
 
 
-@pytest.mark.parametrize("motif", sorted({*MOTIFS, *TEMPLATES}))
+@pytest.mark.parametrize("motif", sorted(REGULATION))
+def test_motifs_with_saturating_laws_are_what_they_say(motif):
+    """All variants of each, and no other. Mutants seen to fail: each motif with one sign or species changed."""
+    dice, drafts = Dice(np.random.default_rng(4)), []
+    for _ in range(2000):
+        drafts.append(Draft(5, 10))
+        MOTIFS[motif](drafts[-1], dice)
+    assert set(names(drafts)) == set(REGULATED[motif])
+
+
+@pytest.mark.parametrize("motif", sorted({*MOTIFS, *TEMPLATES} - {*REGULATION}))
 def test_motifs_are_what_they_say(motif):
     """All variants of each, and no other. Mutants seen to fail: each motif with one sign or species changed."""
     dice, drafts = Dice(np.random.default_rng(1)), []
@@ -99,7 +132,7 @@ def test_a_gene_that_is_there_makes_more():
 
 def test_every_motif_has_a_weight_and_weights_are_obeyed():
     """|z| < 5 for each. Mutant seen to fail: the sums of weights searched from the wrong side."""
-    assert set(WEIGHTS) == set(MOTIFS)
+    assert {*WEIGHTS, *REGULATION} == set(MOTIFS)
     dice, keys, weights = Dice(np.random.default_rng(3)), list("abc"), np.array([0.2, 0.0, 0.6])
     seen = np.array([[dice.weighed(keys, np.cumsum(weights)) == key for key in keys] for _ in range(4000)]).sum(axis=0)
     expected = 4000 * weights / weights.sum()

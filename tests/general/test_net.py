@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.stats import binom, nbinom, poisson
 
+import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.solvers.general.family import REACTIONS, SPECIES, Structure
 from kinetix.solvers.general.law import OUTPUTS, CountLaw
@@ -28,7 +29,12 @@ def problems(network, number=5, time=1.0, seed=0):
     return Structure.of(model).at(thetas, np.tile(model.initial, (number, 1)), np.full(number, time))
 
 
-@pytest.mark.parametrize("network", [exact.autoregulation(), exact.dimerisation(start=9)])
+REGULATED = kx.parse(
+    "species A = 4, B = 2\n -> A; V*K^2/(K^2 + B^2)\nA -> B; V*A/(L + A)\nB -> ; B\nV = 5; K = 3; L = 2"
+)
+
+
+@pytest.mark.parametrize("network", [exact.autoregulation(), exact.dimerisation(start=9), REGULATED])
 def test_the_order_of_species_and_reactions_does_not_matter(core, network):
     """The same prompts up to the order of reactions, the same probabilities. Mutants seen to fail: species left in the
     model's order; reactions read by their place."""

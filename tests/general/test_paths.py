@@ -1,5 +1,7 @@
 """Trajectories of batches of networks: exact laws, streams, limits and refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,17 @@ from tests import exact
 ROOT = (20261126, 7)
 BURSTS = "species X = 3\n -> 4 X; k\nX -> ; d*X\nk = 3\nd = 1.5"
 MEETING = "species X = 30\nspecies Y = 24\nX + Y -> ; b*X*Y\nX -> Y; c*X\nb = 0.03\nc = 0.2"
+REPRESSED = (
+    "species X = 3\nspecies Y = 0\n -> X; k*K^h/(K^h + Y^h)\nX -> Y; V*X/(L + X)\nY -> ; d*Y\nk = 9\nK = 4\nh = 2.5"
+    "\nV = 6\nL = 3\nd = 1"
+)
 NETWORKS = [
     (exact.autoregulation(), ("Gu", "P")),
     (exact.dimerisation(start=20), ("A", "D")),
     (exact.gene_expression(), ("r", "p")),
     (kx.parse(BURSTS), ("X", "X")),
     (kx.parse(MEETING), ("X", "Y")),
+    (kx.parse(REPRESSED), ("X", "Y")),
 ]
 
 
@@ -30,7 +37,7 @@ def problem(network, time=1.0):
 
 def together():
     """Different networks in one batch."""
-    times = [1.5, 2.0, 20.0, 1.0, 2.0]
+    times = [1.5, 2.0, 20.0, 1.0, 2.0, 2.0]
     return Batch.joined([problem(network, t) for (network, _), t in zip(NETWORKS, times, strict=True)]), times
 
 
@@ -42,13 +49,14 @@ def chi_squared(draws, table):
 
 
 def test_laws_are_those_of_the_master_equation():
-    """Joint laws of two species at two times, five networks in one batch. p > 1e-4 each: one false alarm in 1,000.
+    """Joint laws of two species at two times, six networks in one batch. p > 1e-4 each: one false alarm in 1,000.
 
     Mutants seen to fail: pairs n * n; the second factor left out; laws that are not renewed; the first factor alone
-    says which laws to renew; waiting times at half the total; each time told after the event that passes it.
+    says which laws to renew; waiting times at half the total; each time told after the event that passes it; laws that
+    only a regulator renews left as they were; Hill coefficients of 1; activation for repression.
     """
     batch, times = together()
-    counts, done = trajectories(batch, np.tile([0.4, 1.0], (5, 1)), 20_000, ROOT, most_events=10_000)
+    counts, done = trajectories(batch, np.tile([0.4, 1.0], (6, 1)), 20_000, ROOT, most_events=10_000)
     assert done.all()
     for n, ((network, names), time) in enumerate(zip(NETWORKS, times, strict=True)):
         axes = [network.species_names.index(name) for name in names]
@@ -65,7 +73,7 @@ def test_laws_are_those_of_the_master_equation():
 def test_a_path_depends_on_root_network_and_number_alone():
     """Mutants seen to fail: streams numbered by what else is drawn; chunks that begin at network 0."""
     batch, _ = together()
-    shares = np.tile([0.3, 1.0], (5, 1))
+    shares = np.tile([0.3, 1.0], (6, 1))
     all_of_them = simulate(batch, shares, 60, ROOT, most_events=10_000, threads=2)
     fewer = simulate(batch[:2], shares[:2, 1:], 20, ROOT, most_events=10_000, threads=1)
     np.testing.assert_array_equal(all_of_them.counts[:2, :20, 1:], fewer.counts)
@@ -78,11 +86,11 @@ def test_a_path_depends_on_root_network_and_number_alone():
 def test_totals_are_kept_and_padding_stays_empty():
     """Mutant seen to fail: the changes of the reaction before."""
     batch, _ = together()
-    counts, _ = trajectories(batch, np.tile(np.linspace(0, 1, 9), (5, 1)), 200, ROOT, most_events=10_000)
+    counts, _ = trajectories(batch, np.tile(np.linspace(0, 1, 9), (6, 1)), 200, ROOT, most_events=10_000)
     assert (counts >= 0).all()
     assert (counts[0, ..., 0] + counts[0, ..., 2] == 1).all()
     assert (counts[1, ..., 0] + 2 * counts[1, ..., 1] == 20).all()
-    np.testing.assert_array_equal(counts[:, :, 0], np.broadcast_to(batch.starts[:, None], (5, 200, SPECIES)))
+    np.testing.assert_array_equal(counts[:, :, 0], np.broadcast_to(batch.starts[:, None], (6, 200, SPECIES)))
     for n, size in enumerate(batch.species):
         assert not counts[n, ..., size:].any()
 
@@ -125,6 +133,7 @@ def test_impossible_questions_are_refused():
         trajectories(batch, [[1.0]], 0, ROOT, most_events=10)
     with pytest.raises(kx.SettingError, match="rate"):
         trajectories(batch.faster([-1.0]), [[1.0]], 5, ROOT, most_events=10)
-    greedy = problem(kx.parse("species X = 5\n2 X -> ; k*X\nk = 10"))
+    pairs = problem(kx.parse("species X = 5\n2 X -> ; k*X*(X - 1)\nk = 10"))
+    greedy = replace(pairs, reactants=np.where(pairs.reactants == 0, [0, SPECIES], SPECIES))
     with pytest.raises(kx.RunError, match="network 0"):
         trajectories(greedy, [[1.0]], 50, ROOT, most_events=100)

@@ -63,24 +63,6 @@ def test_the_residual_of_the_true_law_vanishes(batch, monkeypatch):
     assert wrong[0] > 20 * true[0]
 
 
-def test_rates_are_those_of_mass_action():
-    """Mutant seen to fail: pairs counted as n^2."""
-    network = exact.network(
-        {"A": 5, "B": 3},
-        {"k": 0.5},
-        [
-            ("one", {"A": 1}, {}, "k"),
-            ("two", {"A": 2}, {}, "k"),
-            ("meet", {"A": 1, "B": 1}, {}, "k"),
-            ("in", {}, {"B": 1}, "k"),
-        ],
-    )
-    batch = batch_of(network)
-    x = np.zeros((1, 1, SPECIES), dtype=np.int64)
-    x[0, 0, :2] = [4, 7]
-    np.testing.assert_allclose(home._rates(batch, x)[0, 0, :4], [2.0, 3.0, 14.0, 0.5])  # pairs are counted once
-
-
 def test_all_signs_are_numbers_and_know_nothing_of_the_order():
     """Of an untrained net, on networks with genes, dimers and closures that fail."""
     with seeded(2):
