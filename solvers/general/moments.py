@@ -60,7 +60,7 @@ def moments(batch: Batch) -> Moments:
 def linear_noise(batch: Batch) -> Moments:
     """Those of the linear noise approximation alone, where numbers come of it; `closed` is never true."""
     means, spread, _ = _integrated(batch, closed=False)
-    means = np.where(np.isfinite(means) & (means >= 0), means, batch.starts)
+    means = np.where(np.isfinite(means) & (means > -TOLERANCE), means, batch.starts)
     spread = np.where(np.isfinite(spread).all(axis=(1, 2), keepdims=True), spread, 0.0)
     found = torch.from_numpy(np.clip(means, LEAST, MOST)), torch.from_numpy(_positive(spread))
     return Moments(*found, torch.zeros(len(batch), dtype=torch.bool))

@@ -13,6 +13,10 @@ from kinetix.solvers.general.prompt import Prompted
 from kinetix.solvers.general.score import Case
 
 
+PLAIN = 6
+"""Parts of a batch that is kept without saturating factors."""
+
+
 class Exam(NamedTuple):
     """N problems, and for each its states [n, S] (species padded, in the batch's order) and their probabilities."""
 
@@ -66,7 +70,8 @@ def _write(place: Path, made: Exam) -> None:
 
 def _read(place: Path) -> Exam:
     with np.load(place) as file:
-        batch = Batch(*(file[f"part{k}"] for k in range(6)))
+        parts = [file[name] for name in sorted(file.files) if name.startswith("part")]
+        batch = Batch(*parts) if len(parts) > PLAIN else Batch.mass_action(*parts)
         cuts = np.cumsum(file["sizes"])[:-1]
         states = np.split(file["states"].astype(np.int64), cuts)
         return Exam(batch, states, np.split(file["p"], cuts))
