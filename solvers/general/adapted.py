@@ -115,7 +115,7 @@ class Adaptation:
         order, structure = np.array(self.encoding.order), self.encoding.structure
         reach = np.zeros(SPECIES)
         reach[: len(most)] = most
-        start = structure.at(self.domain.theta, self.domain.start, [1.0]).starts[0]
+        start = structure.at(self.domain.theta, self.domain.start, [1.0]).starts
         return plan_of(structure, order, start, reach[order])
 
     def layout(self, window: StateSpace) -> Layout:

@@ -12,14 +12,17 @@ from torch import Tensor
 
 from kinetix.errors import UnsupportedFeature
 from kinetix.solvers.nets.layout import Layout
+from kinetix.solvers.nets.mixture import Mixture
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.space import StateSpace
 from kinetix.structure import dependent_species
 
 from .family import Structure
 from .lessons import net_over
+from .moments import moments
 from .net import Core, State, Stepwise
-from .prompt import FAINT, Prompted, read
+from .prompt import FAINT, Prompted, order_of, read
+from .totals import totals
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -91,19 +94,45 @@ def answer(core: Core, structure: Structure, theta: Array, start: Integers, time
 
     UnsupportedFeature where counts reach beyond `HIGHEST` values, or nothing varies freely.
     """
-    batch = structure.at(theta, start, [time])
-    prompted = Prompted.of(batch)
+    prompted = Prompted.of(structure.at(theta, start, [time]))
+    return NetLaw(OnNetwork(core, _planned(structure, prompted)).eval(), prompted.context[0], seed)
+
+
+def mixed(
+    core: Core, structure: Structure, theta: Array, starts: Integers, weights: Array, time: float, seed: int
+) -> Mixture:
+    """The law from initial counts [K, S] with probabilities `weights` [K]: a sum, in one order of species.
+
+    UnsupportedFeature as of `answer`.
+    """
+    batch = structure.at(np.tile(theta, (len(starts), 1)), starts, np.full(len(starts), time))
+    found, bounds = moments(batch), totals(batch).bounds
+    most = np.where((bounds < 0).any(axis=0), -1, bounds.max(axis=0))
+    order = order_of(batch[:1], (weights @ found.means.numpy())[None], most[None])
+    prompted = Prompted.of(batch, np.tile(order, (len(batch), 1)))
+    plan = _planned(structure, prompted)
+    return Mixture(OnNetwork(core, plan).eval(), prompted.context, weights, seed)
+
+
+def _planned(structure: Structure, prompted: Prompted) -> Plan:
+    """The plan of prompts that share their order. UnsupportedFeature where nothing varies freely."""
     told = read(prompted.context)
     variances = torch.diagonal(told.fano, dim1=1, dim2=2) * (told.means + FAINT)
-    reach = (told.means + SPREADS * torch.sqrt(variances) + MORE)[0].numpy()
-    plan = plan_of(structure, prompted.order[0], batch.starts[0], reach)
+    reach = (told.means + SPREADS * torch.sqrt(variances) + MORE).amax(dim=0).numpy()
+    order = prompted.order[0]
+    starts = np.empty_like(prompted.batch.starts)
+    starts[:, order] = prompted.batch.starts
+    plan = plan_of(structure, order, starts, reach)
     if not plan.places:
         raise UnsupportedFeature("no species varies freely in this model", place="general", mend="solve it with fsp")
-    return NetLaw(OnNetwork(core, plan).eval(), prompted.context[0], seed)
+    return plan
 
 
 def plan_of(structure: Structure, order: Integers, starts: Integers, reach: Array) -> Plan:
-    """The plan for an order [SPECIES], a start [SPECIES] and how far each species reaches, in that order."""
+    """The plan for an order [SPECIES], starts [K, SPECIES] and how far each species reaches, in that order.
+
+    A count follows from the others where their sum is the same from all starts; else the net knows it from the start.
+    """
     network = structure.model.network
     own, partners = len(network.species), list(structure.totals)
     real = order[: own + len(partners)]
@@ -113,7 +142,10 @@ def plan_of(structure: Structure, order: Integers, starts: Integers, reach: Arra
         law[0, [s, own + k]] = 1
         laws = np.concatenate([laws, law])
     laws = laws[:, real]
-    forced = {q: (int(law @ starts[real]), _others(law, q)) for q, law in dependent_species(laws).items()}
+    sums = starts[:, real] @ laws.T  # [K, laws]
+    same = (sums == sums[0]).all(axis=0)
+    follow = dependent_species(laws[same])
+    forced = {q: (int(law @ starts[0, real]), _others(law, q)) for q, law in follow.items()}
     if any(weights[q:].any() for q, (_, weights) in forced.items()):
         reason = "its conserved sums do not let one species follow from those before it"
         raise UnsupportedFeature(reason, place="general", mend="use fsp or ssa")
@@ -123,7 +155,8 @@ def plan_of(structure: Structure, order: Integers, starts: Integers, reach: Arra
             continue
         name = s if s < own else partners[s - own]
         total = None if s < own else structure.totals[name]
-        bounds = [int(law @ starts[real]) // law[q] for law in laws if law[q] > 0 and (law >= 0).all()]
+        bounds = [most // law[q] for law, most in zip(laws, sums.max(axis=0), strict=True)
+                  if law[q] > 0 and (law >= 0).all()]  # fmt: skip
         caps.append(int(min([int(np.ceil(reach[q])), *bounds])) + 1 if total is None else total + 1)
         places.append(Place(q, total))
         names.append(name)

@@ -11,22 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinetix.constructs import require
-from kinetix.distribution import Distribution, PointMass
+from kinetix.distribution import Distribution
 from kinetix.errors import UnsupportedFeature
 from kinetix.findings import Finding
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
 from kinetix.solution import Solution
+from kinetix.solvers.nets.mixture import starts_of
 
-from .answer import answer
+from .answer import answer, mixed
 from .family import Structure
 from .general_law import GeneralLaw
-from .trust import Trust, trusts
+from .trust import Trust, together, trusts
 
 if TYPE_CHECKING:
     from kinetix.solvers.general_model import General
 
     from .saved import GeneralNetwork
+
+
+Integers = NDArray[np.int64]
+
+MOST_STARTS = 4096
+"""Most states of an initial law."""
+
+LOOKED_AT = 8
+"""Starts of a random initial law whose answers are checked."""
 
 
 class DoubtfulAnswerWarning(UserWarning):
@@ -38,19 +48,25 @@ def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, s
 
     `meta["net"]` has the SHA-256 of the weights; `meta["trust"]`, for every time > 0, the estimated Hellinger distance
     to the exact law and a flag (see `trust`). Anything but "good" is a finding (KX303), "poor" a warning too. Networks
-    outside the family, random initial laws and counts beyond the net's windows are refused by name.
+    outside the family and counts beyond the net's windows are refused by name. From a random initial law the answers
+    are mixtures over its states, and trust is that of up to `LOOKED_AT` of these.
     """
     started = time.process_time()
     network = problem.model.network
     require(network, "general")
     problem.require_finite("general")
-    structure, start = Structure.of(problem.model), _start(problem)
+    structure, (starts, weights) = Structure.of(problem.model), _starts(problem)
     seed = int(rng.integers(2**62))
     laws: list[Distribution] = []
     for t in problem.times.tolist():
-        stated = answer(net.core, structure, problem.theta, start, t) if t > 0 else None
-        laws.append(problem.initial if stated is None else GeneralLaw(stated.net, stated.context, seed))
-    told = _trusts(net, structure, problem, start) if settings.trust else []
+        if t == 0:
+            laws.append(problem.initial)
+        elif len(starts) > 1:
+            laws.append(mixed(net.core, structure, problem.theta, starts, weights, t, seed))
+        else:
+            stated = answer(net.core, structure, problem.theta, starts[0], t)
+            laws.append(GeneralLaw(stated.net, stated.context, seed))
+    told = _trusts(net, structure, problem, _some(starts, weights)) if settings.trust else []
     meta = provenance(settings, network, started, certificate=dict(net.certificate))
     meta["net"] = net.digest
     meta["trust"] = [asdict(one) for one in told]
@@ -61,19 +77,30 @@ def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, s
     return Solution.of(problem, laws, meta=meta)
 
 
-def _start(problem: Problem) -> NDArray[np.int64]:
-    if not isinstance(problem.initial, PointMass):
-        reason = "the general model starts from given counts, not from a random initial law"
+def _starts(problem: Problem) -> tuple[Integers, NDArray[np.float64]]:
+    """Initial counts [K, S] and their probabilities [K]."""
+    starts, weights = starts_of(problem.initial)
+    if len(starts) > MOST_STARTS:
+        reason = f"the initial law has {len(starts)} states, more than {MOST_STARTS}"
         raise UnsupportedFeature(reason, place="initial", mend="use fsp or ssa")
-    return np.asarray(problem.initial.counts, dtype=np.int64)
+    return starts, weights
 
 
-def _trusts(net: GeneralNetwork, structure: Structure, problem: Problem, start: NDArray[np.int64]) -> list[Trust]:
-    times = problem.times[problem.times > 0]
+def _some(starts: Integers, weights: NDArray[np.float64]) -> Integers:
+    """Starts that weigh about the same: at even steps through all of them, [up to `LOOKED_AT`, S]."""
+    if len(starts) <= 1:
+        return starts
+    steps = (np.arange(LOOKED_AT) + 0.5) / LOOKED_AT * weights.sum()
+    return starts[np.minimum(np.searchsorted(np.cumsum(weights), steps), len(starts) - 1)]
+
+
+def _trusts(net: GeneralNetwork, structure: Structure, problem: Problem, starts: Integers) -> list[Trust]:
+    times, each = problem.times[problem.times > 0], len(starts)
     if not len(times):
         return []
-    many = (len(times), 1)
-    return trusts(net, structure.at(np.tile(problem.theta, many), np.tile(start, many), times), times.tolist())
+    thetas, asked = np.tile(problem.theta, (len(times) * each, 1)), np.repeat(times, each)
+    found = trusts(net, structure.at(thetas, np.tile(starts, (len(times), 1)), asked), asked.tolist())
+    return found if each == 1 else [together(net, found[k : k + each]) for k in range(0, len(found), each)]
 
 
 def _doubts(told: list[Trust]) -> list[Finding]:

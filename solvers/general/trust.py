@@ -107,3 +107,14 @@ def trusts(net: GeneralNetwork, batch: Batch, times: Sequence[float]) -> list[Tr
         estimate = float(scale(Signs(*(values[n : n + 1] for values in found)))[0])
         result.append(Trust(float(time), max(float(np.exp(estimate)) - FLOOR, 0.0), scale.flag(estimate), told))
     return result
+
+
+def together(net: GeneralNetwork, parts: Sequence[Trust]) -> Trust:
+    """Of a sum of laws that weigh the same: the root of their mean squared distance, which that of the sums is not
+    above (Hellinger distances squared are jointly convex); of the signs the means.
+    """
+    scale = Scale.of(net.certificate)
+    distance = float(np.sqrt(np.mean([one.distance**2 for one in parts])))
+    flag = "unknown" if scale is None else scale.flag(float(np.log(distance + FLOOR)))
+    told = {name: float(np.mean([one.signs[name] for one in parts])) for name in parts[0].signs}
+    return Trust(parts[0].time, distance, flag, told)

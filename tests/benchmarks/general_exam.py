@@ -12,7 +12,6 @@ from kinetix.solvers.general.panels import panel
 from kinetix.solvers.general.prompt import Prompted
 from kinetix.solvers.general.score import Case
 
-
 PLAIN = 6
 """Parts of a batch that is kept without saturating factors."""
 

@@ -85,9 +85,6 @@ def test_what_it_refuses(folder):
         kx.solve(many, [1.0], solver=solver)
     with pytest.raises(SettingError, match="no law at time = inf"):
         kx.solve(CHAIN, [np.inf], solver=solver)
-    start = kx.solve(CHAIN, [0.1], solver="ssa", paths=5, seed=1).laws[0]
-    with pytest.raises(UnsupportedFeature, match="random initial law"):
-        kx.solve(CHAIN, [1.0], solver=solver, initial=start)
     with pytest.raises(CheckpointError):
         kx.solve(CHAIN, [1.0], solver=kx.General("/nowhere/at/all"))
     for wrong in ({"weights": 3}, {"trust": "yes"}):
