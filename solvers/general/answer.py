@@ -95,7 +95,7 @@ def answer(core: Core, structure: Structure, theta: Array, start: Integers, time
     UnsupportedFeature where counts reach beyond `HIGHEST` values, or nothing varies freely.
     """
     prompted = Prompted.of(structure.at(theta, start, [time]))
-    return NetLaw(OnNetwork(core, _planned(structure, prompted)).eval(), prompted.context[0], seed)
+    return NetLaw(OnNetwork(core, _planned(structure, prompted)), prompted.context[0], seed)
 
 
 def mixed(
@@ -111,7 +111,7 @@ def mixed(
     order = order_of(batch[:1], (weights @ found.means.numpy())[None], most[None])
     prompted = Prompted.of(batch, np.tile(order, (len(batch), 1)))
     plan = _planned(structure, prompted)
-    return Mixture(OnNetwork(core, plan).eval(), prompted.context, weights, seed)
+    return Mixture(OnNetwork(core, plan), prompted.context, weights, seed)
 
 
 def _planned(structure: Structure, prompted: Prompted) -> Plan:

@@ -46,10 +46,28 @@ class GeneralLaw(NetLaw):
 
     def marginal(self, axes: Sequence[int]) -> Distribution:
         """As `NetLaw.marginal`; those of single species come from one pass for all of them."""
-        part = Marginal(self.net.layout, tuple(axes))
-        if self._is_summed or len(axes) != 1 or axes[0] not in self.net.layout.species:
+        if self._is_summed or len(axes) != 1:
             return super().marginal(axes)
-        return Tabulated(part.space, self._averaged(part, axes))
+        part = Marginal(self.net.layout, tuple(axes))
+        if axes[0] in self.net.layout.species:
+            return Tabulated(part.space, self._averaged(part, axes))
+        other = self._leading(axes[0])
+        if other is None:
+            return super().marginal(axes)
+        species, slope, offset = other
+        table = self.marginal([species]).table()
+        values = slope * (part.space.states()[:, 0] - offset)
+        inside = (values >= 0) & (values < len(table))
+        return Tabulated(part.space, np.where(inside, table[np.where(inside, values, 0)], 0.0))
+
+    def _leading(self, axis: int) -> tuple[int, int, int] | None:
+        """The species that the one at `axis` follows from alone, and slope and offset: count = offset +- count."""
+        window = self.net.layout.window
+        row = window.basis[axis]
+        (used,) = np.nonzero(row)
+        if len(used) != 1 or abs(row[used[0]]) != 1:
+            return None
+        return window.free[used[0]], int(row[used[0]]), int(window.offset[axis])
 
     @property
     def _is_summed(self) -> bool:

@@ -34,7 +34,7 @@ class Evenly:
     conditionals: tuple[Tensor, ...]
 
     @classmethod
-    @torch.no_grad()
+    @torch.inference_mode()
     def of(cls, net: Autoregressive, contexts: Tensor, number: int, seed: int) -> Evenly:
         """`number` states, a power of 2, at every context [B, C]: the same points of the cube at each."""
         size, length = len(contexts), len(net.caps)

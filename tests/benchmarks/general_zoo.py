@@ -29,6 +29,33 @@ end
 """
 
 
+TOGGLE = """
+model toggle_hill
+  species U = 8, V = 8
+  a = 20; K = 8; h = 2.5; d = 1
+  -> U; a*K^h/(K^h + V^h)
+  -> V; a*K^h/(K^h + U^h)
+  U -> ; d*U
+  V -> ; d*V
+end
+"""
+"""Two genes that repress each other (T. S. Gardner et al., Nature 403 (2000) 339, doi:10.1038/35002131), in molecules."""
+
+GOODWIN = """
+model goodwin
+  species M = 0, P = 0, R = 0
+  k = 12; K = 10; h = 4; d = 1; b = 2; c = 1.5; V = 18; L = 6
+  -> M; k*K^h/(K^h + R^h)
+  M -> ; d*M
+  M -> M + P; b*M
+  P -> ; d*P
+  P -> P + R; c*P
+  R -> ; V*R/(L + R)
+end
+"""
+"""A gene that its product's product represses (B. C. Goodwin, Adv. Enzyme Regul. 3 (1965) 425), degraded by an enzyme."""
+
+
 def at(name: str, times: Sequence[float], **parameters: float) -> Problems:
     """A model of the examples at several times."""
     network = kx.load(MODELS / f"{name}.ant").replace(parameters=parameters)
@@ -55,6 +82,8 @@ ZOO: Mapping[str, tuple[str, Callable[[], Problems]]] = {
         "30 monomers; t = 0.5, 2, 10",
         lambda: [(kx.parse(DIMERISATION), time) for time in (0.5, 2.0, 10.0)],
     ),
+    "toggle_hill": ("t = 0.5, 2, 10", lambda: [(kx.parse(TOGGLE), time) for time in (0.5, 2.0, 10.0)]),
+    "goodwin": ("t = 0.5, 2, 10", lambda: [(kx.parse(GOODWIN), time) for time in (0.5, 2.0, 10.0)]),
     "autoregulation": ("25 rate vectors, t = 10", partial(over, "autoregulation", AUTOREGULATION, 25, 10.0)),
 }
 

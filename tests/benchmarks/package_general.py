@@ -1,12 +1,13 @@
 """Makes a pretrained general net the one that comes with kinetix: calibrates its flags, keeps how it was made.
 
-    python tests/benchmarks/package_general.py RUN CONFIG.toml [--laws FOLDER]
+    python tests/benchmarks/package_general.py RUN CONFIG.toml [--laws FOLDER] [--before LOG.jsonl]
 
 RUN is the folder of `kinetix pretrain CONFIG.toml --output RUN`. Beside weights and manifest go the settings, a log of
-the training (one line for every look at the panels) and the licence.
+the training (one line for every look at the panels) and the licence. `--before`: the log of the legs before this one.
 """
 
 import argparse
+import functools
 import json
 import shutil
 import sys
@@ -21,9 +22,9 @@ from kinetix.solvers.general.calibration import calibrated  # noqa: E402
 from kinetix.solvers.general.packaged import FOLDER  # noqa: E402
 from kinetix.solvers.general.pretraining import CALIBRATION_SEED  # noqa: E402
 from kinetix.solvers.general.saved import GeneralNetwork  # noqa: E402
-from tests.benchmarks.general_exam import exam  # noqa: E402
+from tests.benchmarks.general_exam import Exam, exam  # noqa: E402
 
-PROBLEMS = {"small": 400, "large": 400}
+PROBLEMS = {"small": 400, "large": 400, "regulated": 400}
 
 
 def looks(run: Path) -> list[dict[str, float]]:
@@ -37,18 +38,29 @@ def looks(run: Path) -> list[dict[str, float]]:
     return found
 
 
+def joined(before: list[dict[str, float]], found: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Looks of the legs before and of this one, which goes on with their seconds and steps."""
+    spent = before[-1] if before else {}
+    return before + [
+        {k: v + spent.get(k, 0) if k in ("step", "cpu", "wall") else v for k, v in e.items()} for e in found
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("config", type=Path)
     parser.add_argument("--laws", type=Path)
+    parser.add_argument("--before", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     net = GeneralNetwork.open(options.run)
-    small, large = (exam(name, number, CALIBRATION_SEED, options.laws) for name, number in PROBLEMS.items())
-    both = small.joined(large)
-    calibrated(net, both.batch, both.cases).save(FOLDER)
-    (FOLDER / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in looks(options.run)))
+    before = [json.loads(line) for line in options.before.read_text().splitlines()] if options.before else []
+    exams = [exam(name, number, CALIBRATION_SEED, options.laws) for name, number in PROBLEMS.items()]
+    every = functools.reduce(Exam.joined, exams)
+    calibrated(net, every.batch, every.cases).save(FOLDER)
+    log = joined(before, looks(options.run))
+    (FOLDER / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
     shutil.copy(options.config, FOLDER / "config.toml")
     shutil.copy(ROOT / "LICENSE", FOLDER / "LICENSE")
     print(json.dumps({"trust": GeneralNetwork.open(FOLDER).certificate["trust"]}, indent=1))

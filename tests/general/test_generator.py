@@ -260,9 +260,10 @@ def test_every_reaction_can_happen(name):
     """Looked at from the start on, 4,000 states deep, for small networks. Mutants seen to fail: starts as they come;
     one molecule for pairs; activators that need not be there.
     """
-    batch = draw(np.random.default_rng(18), 150, FEW[name])
+    number = 150 if name == "plain" else 500
+    batch = draw(np.random.default_rng(18), number, FEW[name])
     looked = 0
-    for n in range(150):
+    for n in range(number):
         rising = [rising for rising, _ in regulators_of(batch, n)]
         pairs = zip(rising, reactions_of(batch, n), strict=True)
         reactions = [(factors + need, moved) for need, (factors, moved) in pairs]
@@ -278,7 +279,7 @@ def test_every_reaction_can_happen(name):
                         front.append(after)
         assert len(fired) == len(reactions) or len(seen) >= 4000, n
         looked += len(fired) == len(reactions)
-    assert looked > 140
+    assert looked > 0.9 * number
 
 
 def test_orders_are_shuffled(drawn):

@@ -69,9 +69,9 @@ LOOP = """
 species X = 2, Y = 0
 -> X; k*K^h/(K^h + Y^h)
 X -> ; d*X
-X -> X + Y; b*X
+X -> X + Y; b*X*M/(M + Y)
 Y -> ; V*Y/(L + Y)
-k = 20; K = 9; h = 2; d = 1; b = 1.5; V = 20; L = 6
+k = 20; K = 9; h = 2; d = 1; b = 3; M = 12; V = 20; L = 6
 """
 
 
