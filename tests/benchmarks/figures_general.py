@@ -107,19 +107,14 @@ def flags(net: GeneralNetwork, exams: dict[str, Exam], found: dict[str, np.ndarr
 def curve() -> None:
     """How the scores fell while the weights were trained, by CPU hours: a few looks, the last one after annealing."""
     entries = [json.loads(line) for line in (FOLDER / "log.jsonl").read_text().splitlines()]
-    print(
-        "\nWhile it was trained (60 small, 40 large, 40 regulated problems; the rate falls to 0 at the end of each leg):\n"
-    )
-    print(
-        "| CPU hours | small, median | mean | large, median | mean | regulated, median | mean |\n|---|---|---|---|---|---|---|"
-    )
-    for entry, following in zip(entries, [*entries[1:], {}], strict=True):
-        last = following.get("fraction", 0.0) < entry["fraction"]
-        if last or entries.index(entry) % 3 == 1:
-            scores = [
-                entry.get(f"{name} {what}") for name in ("small", "large", "regulated") for what in ("median", "mean")
-            ]
-            told = " | ".join("" if score is None else f"{score:.4f}" for score in scores)
+    print("\nWhile it was trained (60 small, 40 large, 40 regulated problems; the rate falls to 0 as a leg ends):\n")
+    print("| CPU hours | small, median | mean | large, median | mean | regulated, median | mean |")
+    print("|---|---|---|---|---|---|---|")
+    keys = [f"{name} {what}" for name in ("small", "large", "regulated") for what in ("median", "mean")]
+    for k, entry in enumerate(entries):
+        last = k + 1 == len(entries) or entries[k + 1]["fraction"] < entry["fraction"]
+        if last or k % 3 == 1:
+            told = " | ".join(f"{entry[key]:.4f}" if key in entry else "" for key in keys)
             print(f"| {entry['cpu'] / 3600:.2f}{', end of a leg' if last else ''} | {told} |")
 
 

@@ -39,7 +39,7 @@ model toggle_hill
   V -> ; d*V
 end
 """
-"""Two genes that repress each other (T. S. Gardner et al., Nature 403 (2000) 339, doi:10.1038/35002131), in molecules."""
+"""Two genes that repress each other (T. S. Gardner et al., Nature 403 (2000) 339, doi:10.1038/35002131)."""
 
 GOODWIN = """
 model goodwin
@@ -53,7 +53,7 @@ model goodwin
   R -> ; V*R/(L + R)
 end
 """
-"""A gene that its product's product represses (B. C. Goodwin, Adv. Enzyme Regul. 3 (1965) 425), degraded by an enzyme."""
+"""A gene that its product's product represses (B. C. Goodwin, Adv. Enzyme Regul. 3 (1965) 425); an enzyme degrades."""
 
 
 def at(name: str, times: Sequence[float], **parameters: float) -> Problems:
