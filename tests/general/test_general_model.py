@@ -60,6 +60,27 @@ def test_even_draws_stand_for_the_law(folder):
     np.testing.assert_allclose(many.mean(axis=0), draws.mean(axis=0), atol=5 * spread.max() / 200)
 
 
+def test_a_species_that_follows_from_one_other_has_its_marginal(folder):
+    """A free enzyme and what it holds, over a window too large to be summed; P(E = e) = P(C = 3 - e).
+
+    Mutants seen to fail: the marginal of the other one as it is; an offset of 0.
+    """
+    held = kx.parse("""
+        species E = 3, C = 0, S = 12, P = 4, Q = 0
+        E + S -> C; mass_action(0.2, 0.5)
+        C -> E + P; mass_action(1)
+        -> S; 6
+        P -> Q; mass_action(0.7)
+        Q -> ; mass_action(0.4)
+    """)
+    law = kx.solve(held, [1.0], solver=kx.General(str(folder), trust=False), seed=3).laws[0]
+    assert not law._is_summed
+    free, bound = (law.marginal([s]).table() for s in (0, 1))
+    np.testing.assert_allclose(free, bound[::-1], atol=1e-12)
+    draws = law.sample(20_000, rng=np.random.default_rng(6))
+    np.testing.assert_allclose(free, np.bincount(draws[:, 0], minlength=4) / 20_000, atol=0.03)
+
+
 def test_a_survey_says_what_single_answers_say(folder):
     """Mutants seen to fail: species in the net's order; the time left out."""
     net, networks = kx.general(folder), [CHAIN, exact.telegraph(), exact.dimerisation(start=9)]
