@@ -12,6 +12,7 @@ from kinetix.solvers.general.law import OUTPUTS, CountLaw
 from kinetix.solvers.general.lessons import block, net_over
 from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.prompt import SIZE, Prompted, read
+from kinetix.solvers.general.terms import saturation
 from kinetix.solvers.nets.prefixes import cross_entropy
 from kinetix.solvers.nets.training import seeded
 from tests import exact
@@ -144,3 +145,21 @@ def test_a_few_steps_on_one_block_lower_its_loss(core):
     for name, weight in core.named_parameters():
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all()
+
+
+def test_the_prompt_tells_who_regulates_and_how():
+    """Species and sign of every saturating factor, and how full it is, at its species alone. Mutants seen to fail:
+    regulators of another species; signs turned; the factor at the start for that at the end.
+    """
+    told = Prompted.of(problems(REGULATED, number=1))
+    batch, prompt = told.batch, told.prompt
+    edges = prompt.edges[0, :, :, -4:].numpy()
+    for r, name in enumerate(("B", "A")):  # B represses, the enzyme takes A
+        s = told.order[0].tolist().index("AB".index(name))
+        numbers = batch.halves[0, r], batch.powers[0, r]
+        assert edges[s, r, :2].tolist() == [name == "A", name == "B"]
+        at_start, at_mean = (float(saturation(float(n[0, s]), *numbers)) for n in (batch.starts, prompt.means))
+        assert edges[s, r, 2] == pytest.approx(at_start, abs=1e-6)
+        assert abs(edges[s, r, 3] - at_mean) < 0.7 * abs(edges[s, r, 3] - at_start)  # the mean over the counts
+        edges[s, r] = 0
+    assert not edges.any()
