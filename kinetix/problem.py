@@ -65,10 +65,11 @@ class Problem:
             if given is not None and not isinstance(given, Mapping | Distribution):
                 raise SettingError(f"{given!r} is not given by name", place=what, mend="give a mapping name -> value")
         compiled = model if isinstance(model, CompiledModel) else compile_network(model)
-        network, values = compiled.network, dict(parameters or {})
+        network = compiled.network
+        values = {name: _number(value, f"parameter {name!r}") for name, value in dict(parameters or {}).items()}
         law: Distribution = point_law(network, compiled.start)
         if isinstance(initial, Mapping):
-            counts = dict(initial)
+            counts = {name: _number(value, f"initial {name!r}") for name, value in initial.items()}
             boundary = [c.name for c in network.constants if c.kind == "boundary"]
             values.update({name: counts.pop(name) for name in boundary if name in counts})
             law = point_law(network, _start(network, compiled.start, counts))
@@ -76,7 +77,18 @@ class Problem:
             law = initial
         require_known(values, network.theta_names, "parameter")
         theta = np.array([values.get(n, v) for n, v in zip(network.theta_names, compiled.theta, strict=True)], float)
-        return cls(compiled, np.atleast_1d(np.asarray(times, dtype=np.float64)), theta, law)
+        try:
+            asked = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        except (TypeError, ValueError) as problem:
+            raise SettingError(f"{times!r:.80} are no numbers", place="times", mend="give a list of them") from problem
+        return cls(compiled, asked, theta, law)
+
+
+def _number(given: float, place: str) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError) as problem:
+        raise SettingError(f"{given!r:.80} is no number", place=place, mend="give one number") from problem
 
 
 def _start(network: ReactionNetwork, default: Array, counts: Mapping[str, float]) -> Array:

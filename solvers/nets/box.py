@@ -84,8 +84,8 @@ class Box:
         _validate(network, bounds)
         starts = {name: fixed.pop(name) for name in list(fixed) if name in network.species_names}
         frozen = network.replace(parameters=fixed, initial=starts)
-        if len(times) != 2:
-            raise SettingError(f"times are an interval (t0, t1), not {len(times)} numbers", place="times")
+        if np.shape(times) != (2,):
+            raise SettingError(f"times are an interval (t0, t1), not {times!r:.80}", place="times")
         if not bounds and times[0] == times[1]:
             raise SettingError("nothing varies, not even the time", place="box", mend="give a name -> (low, high)")
         model = compile_network(frozen)

@@ -73,3 +73,20 @@ def test_conditions_on_counts_and_parameters_are_asked_of_many_states() -> None:
         kx.ReactionNetwork([kx.Species("X", 1)], [kx.Parameter("k", 1.0)], [kx.Reaction("r", {}, {"X": 1}, law)])
     )
     assert model.propensities([[0], [1], [2]], [1.0])[:, 0].tolist() == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({"times": "soon"}, "times"),
+        ({"times": None}, "times"),
+        ({"parameters": {"k": "fast"}}, "parameter 'k'"),
+        ({"parameters": {"k": [1, 2]}}, "parameter 'k'"),
+        ({"initial": {"X": "many"}}, "initial 'X'"),
+        ({"initial": {"X": [1, 2]}}, "initial 'X'"),
+    ],
+)
+def test_numbers_that_are_none_are_refused_where_they_stand(asked: dict[str, object], place: str) -> None:
+    """Seen to fail: what numpy says of them."""
+    with pytest.raises(SettingError, match=f"^{place}: "):
+        Problem.of(NETWORK, **{"times": [1.0], **asked})  # type: ignore[arg-type]
