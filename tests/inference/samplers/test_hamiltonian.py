@@ -107,7 +107,7 @@ MET, BOTH = set(), threading.Barrier(2)
 
 
 def test_solvers_work_for_two_chains_at_once_and_the_draws_are_those_of_turns(short):
-    """Mutant seen to fail: torch's generator kept while the solver works. Mutant: not put back to where it was."""
+    """Mutant seen to fail: torch's generator kept while the solver works."""
     MET.clear()
     together = inferred(Meeting(), steps=30, ensembles=2)
     assert len(MET) == 2
