@@ -129,7 +129,7 @@ def _fsp(problem: Problem) -> Option:
 
 
 def _general(problem: Problem) -> Option:
-    from kinetix.solvers.general.family import Structure
+    from kinetix.solvers.general.structure import Structure
 
     try:
         Structure.of(problem.model)

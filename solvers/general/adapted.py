@@ -27,11 +27,12 @@ from kinetix.space import StateSpace
 
 from .answer import OnNetwork, Plan, plan_of
 from .encoding import GeneralEncoding
-from .family import SPECIES, Structure
+from .family import SPECIES
 from .moments import moments
 from .net import Core, State
 from .prompt import Extent, order_of, read
 from .saved import GeneralNetwork, SavedSize
+from .structure import Structure
 from .totals import totals
 
 Array = NDArray[np.float64]

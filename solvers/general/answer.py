@@ -17,11 +17,11 @@ from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.space import StateSpace
 from kinetix.structure import dependent_species
 
-from .family import Structure
 from .lessons import net_over
 from .moments import moments
 from .net import Core, State, Stepwise
 from .prompt import FAINT, Prompted, order_of, read
+from .structure import Structure
 from .totals import totals
 
 Array = NDArray[np.float64]

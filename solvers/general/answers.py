@@ -20,8 +20,8 @@ from kinetix.solution import Solution
 from kinetix.solvers.nets.mixture import starts_of
 
 from .answer import answer, mixed
-from .family import Structure
 from .general_law import GeneralLaw
+from .structure import Structure
 from .trust import Trust, together, trusts
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _some(starts: Integers, weights: NDArray[np.float64]) -> Integers:
     if len(starts) <= 1:
         return starts
     steps = (np.arange(LOOKED_AT) + 0.5) / LOOKED_AT * weights.sum()
-    return starts[np.minimum(np.searchsorted(np.cumsum(weights), steps), len(starts) - 1)]
+    return np.asarray(starts[np.minimum(np.searchsorted(np.cumsum(weights), steps), len(starts) - 1)])
 
 
 def _trusts(net: GeneralNetwork, structure: Structure, problem: Problem, starts: Integers) -> list[Trust]:

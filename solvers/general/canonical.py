@@ -7,7 +7,7 @@ alike each of them is tried (B. D. McKay, Congressus Numerantium 30 (1981) 45). 
 from __future__ import annotations
 
 import hashlib
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,9 +31,10 @@ def signature(batch: Batch) -> list[str]:
     starts nor times. Networks have the same one if and only if they differ in the order of species and reactions.
     """
     roles = np.where(batch.powers > 0, RISES, np.where(batch.powers < 0, FALLS, 0))
-    tables = (batch.reactants, batch.change, batch.regulators, roles, batch.species, batch.reactions)
+    tables = (batch.reactants, batch.change, batch.regulators, roles)
     rows = zip(*(table.tolist() for table in tables), strict=True)
-    return [_name(*(table[:size] for table in given), species) for *given, species, size in rows]
+    sizes = zip(batch.species.tolist(), batch.reactions.tolist(), strict=True)
+    return [_name([table[:r] for table in given], s) for given, (s, r) in zip(rows, sizes, strict=True)]
 
 
 def held_out(name: str) -> bool:
@@ -41,11 +42,10 @@ def held_out(name: str) -> bool:
     return int(name[:12], 16) % ONE_IN == 0
 
 
-def _name(
-    reactants: list[list[int]], change: list[list[int]], regulators: list[int], roles: list[int], species: int
-) -> str:
+def _name(tables: list[Any], species: int) -> str:
+    """That of one structure, from its rows of reactants, changes, regulators and their roles."""
     reactions = []
-    for factors, row, regulator, role in zip(reactants, change, regulators, roles, strict=True):
+    for factors, row, regulator, role in zip(*tables, strict=True):
         parts = {s: [0, row[s]] for s in range(species) if row[s]}
         for s in factors:
             if s < SPECIES:

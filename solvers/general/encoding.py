@@ -20,9 +20,9 @@ from torch import Tensor
 from kinetix.prompt import PromptEncoding
 from kinetix.solvers.nets.box import Box
 
-from .family import Structure
 from .net import Core
 from .prompt import Extent, Prompt, Prompted, read, rows
+from .structure import Structure
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -69,7 +69,8 @@ def linear_noise(batch: Batch) -> Moments:
 def _integrated(batch: Batch, *, closed: bool) -> tuple[Array, Array, NDArray[np.bool_]]:
     means, spread = np.zeros((len(batch), SPECIES)), np.zeros((len(batch), SPECIES, SPECIES))
     good = np.zeros(len(batch), dtype=np.bool_)
-    run(*batch.parts, closed, means, spread, good)
+    tables = (*batch.parts, closed, means, spread, good)
+    run(*tables)
     return means, spread, good & _are_moments(means, spread)
 
 

@@ -23,8 +23,9 @@ from kinetix.problem import Problem
 from kinetix.solution import Solution
 from kinetix.solvers.fsp import FSP
 
-from .family import SPECIES, Batch, Structure
+from .family import SPECIES, Batch
 from .generator import COUNTS127, HARD, LARGE, REGULATED, SMALL, Panel, Tally, draw
+from .structure import Structure
 
 PANELS: Mapping[str, Panel] = MappingProxyType(
     {"small": SMALL, "large": LARGE, "hard": HARD, "counts127": COUNTS127, "regulated": REGULATED}

@@ -152,7 +152,7 @@ def _factors(batch: Batch, levels: Array) -> Array:
         return np.asarray(plain)
     level = np.take_along_axis(levels, batch.regulators, axis=1)
     factor = np.maximum(saturation(level, batch.halves, batch.powers), LEAST_FACTOR)
-    return np.where(batch.powers != 0, plain * factor, plain)
+    return np.asarray(np.where(batch.powers != 0, plain * factor, plain))
 
 
 def _rates(skeletons: Skeletons, levels: Array, factors: Array, rng: np.random.Generator) -> tuple[Array, Array]:

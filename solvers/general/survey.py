@@ -14,10 +14,11 @@ from kinetix.errors import SettingError
 from kinetix.network import ReactionNetwork
 from kinetix.solvers.nets.evenly import Evenly
 
-from .family import SPECIES, Batch, Structure
+from .family import SPECIES, Batch
 from .lessons import WINDOWS, net_over
 from .net import Core
 from .prompt import FAINT, Prompted
+from .structure import Structure
 
 Array = NDArray[np.float64]
 

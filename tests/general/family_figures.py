@@ -10,10 +10,11 @@ import numpy as np
 import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.solvers.general.canonical import signature
-from kinetix.solvers.general.family import SPECIES, Structure
+from kinetix.solvers.general.family import SPECIES
 from kinetix.solvers.general.generator import Tally, draw
 from kinetix.solvers.general.panels import PANELS, examination
 from kinetix.solvers.general.paths import simulate
+from kinetix.solvers.general.structure import Structure
 from tests import exact
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)

@@ -7,10 +7,11 @@ import torch
 import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.solvers.general.answer import answer
-from kinetix.solvers.general.family import SPECIES, Structure
+from kinetix.solvers.general.family import SPECIES
 from kinetix.solvers.general.lessons import net_over
 from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.prompt import Prompted
+from kinetix.solvers.general.structure import Structure
 from kinetix.solvers.nets.training import seeded
 from tests import exact
 

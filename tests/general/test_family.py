@@ -5,7 +5,7 @@ import pytest
 
 import kinetix as kx
 from kinetix.compiler import compile_network
-from kinetix.solvers.general.family import Structure
+from kinetix.solvers.general.structure import Structure
 from tests import exact
 
 

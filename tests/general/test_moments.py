@@ -7,8 +7,9 @@ import torch
 import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.problem import Problem
-from kinetix.solvers.general.family import Batch, Structure
+from kinetix.solvers.general.family import Batch
 from kinetix.solvers.general.moments import moments
+from kinetix.solvers.general.structure import Structure
 from kinetix.solvers.general.totals import totals
 from tests import exact
 

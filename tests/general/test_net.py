@@ -7,11 +7,12 @@ from scipy.stats import binom, nbinom, poisson
 
 import kinetix as kx
 from kinetix.compiler import compile_network
-from kinetix.solvers.general.family import REACTIONS, SPECIES, Structure
+from kinetix.solvers.general.family import REACTIONS, SPECIES
 from kinetix.solvers.general.law import OUTPUTS, CountLaw
 from kinetix.solvers.general.lessons import block, net_over
 from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.prompt import SIZE, Prompted, read
+from kinetix.solvers.general.structure import Structure
 from kinetix.solvers.general.terms import saturation
 from kinetix.solvers.nets.prefixes import cross_entropy
 from kinetix.solvers.nets.training import seeded

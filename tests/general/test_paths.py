@@ -7,8 +7,9 @@ import pytest
 
 import kinetix as kx
 from kinetix.compiler import compile_network
-from kinetix.solvers.general.family import SPECIES, Batch, Structure
+from kinetix.solvers.general.family import SPECIES, Batch
 from kinetix.solvers.general.paths import simulate, trajectories
+from kinetix.solvers.general.structure import Structure
 from tests import exact
 
 ROOT = (20261126, 7)

@@ -9,9 +9,10 @@ import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.problem import Problem
 from kinetix.solvers.general import moment_kernel
-from kinetix.solvers.general.family import SPECIES, Structure
+from kinetix.solvers.general.family import SPECIES
 from kinetix.solvers.general.laws import Laws
 from kinetix.solvers.general.moments import linear_noise, moments
+from kinetix.solvers.general.structure import Structure
 from kinetix.solvers.general.terms import saturation, terms_of
 
 NUMBERS = [
