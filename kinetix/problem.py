@@ -40,6 +40,10 @@ class Problem:
             raise SettingError(f"theta has the shape {self.theta.shape}, not {self.model.theta.shape}")
         if not np.isfinite(self.theta).all():
             raise SettingError("parameter values must be finite", place="parameters")
+        species = len(self.model.network.species)
+        if self.initial.dimension != species:
+            reason = f"the law at time 0 is one of {self.initial.dimension} species, not of {species}"
+            raise SettingError(reason, place="initial")
 
     def require_finite(self, solver: str) -> None:
         """SettingError, naming the solver, when the stationary law is asked for."""

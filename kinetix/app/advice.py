@@ -132,7 +132,7 @@ def _general(problem: Problem) -> Option:
     from kinetix.solvers.general.structure import Structure
 
     try:
-        Structure.of(problem.model)
+        Structure.of(problem.model).at(problem.theta, problem.model.initial, 1.0)
     except KinetixError as refusal:
         return Option("general", False, "", None, str(refusal))
     return Option(

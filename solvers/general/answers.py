@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kinetix.constructs import require
 from kinetix.distribution import Distribution
-from kinetix.errors import UnsupportedFeature
+from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.findings import Finding
 from kinetix.problem import Problem
 from kinetix.provenance import provenance
@@ -61,7 +61,7 @@ def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, s
     for t in problem.times.tolist():
         if t == 0:
             laws.append(problem.initial)
-        elif len(starts) > 1:
+        elif len(starts) > 1 or weights[0] < 1:
             laws.append(mixed(net.core, structure, problem.theta, starts, weights, t, seed))
         else:
             stated = answer(net.core, structure, problem.theta, starts[0], t)
@@ -80,6 +80,8 @@ def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, s
 def _starts(problem: Problem) -> tuple[Integers, NDArray[np.float64]]:
     """Initial counts [K, S] and their probabilities [K]."""
     starts, weights = starts_of(problem.initial)
+    if not len(starts):
+        raise SettingError("the initial law has no state of any probability", place="initial")
     if len(starts) > MOST_STARTS:
         reason = f"the initial law has {len(starts)} states, more than {MOST_STARTS}"
         raise UnsupportedFeature(reason, place="initial", mend="use fsp or ssa")

@@ -1,13 +1,12 @@
 """Random networks of the family, drawn fresh for ever, from a distribution that is stated here.
 
-A structure begins with a motif (see `motifs`) by the panel's weights, or with a template on the hard panel and one
-with a saturating law on the regulated one, and grows
-by further motifs that take part with its molecules until it has its species, a number between the panel's, and at
-least a number of reactions that is uniform from 1 to the panel's most. Then what would only grow is degraded, and other
-molecules now and then (0.25 where something makes them, 0.5 where nothing does); what has more reactions than allowed,
-or a template by accident, is drawn again. Rates, starts (a gene has one copy, or two (0.25)) and times are those of
-`scales`. Pilot paths leave out what counts beyond the panel's limit on the way, what fires too often, and what hardly
-moves. Species and reactions are numbered in random order.
+A structure begins with a motif (see `motifs`) by the panel's weights, or with a template on the hard panel and one with
+a saturating law on the regulated one, and grows by further motifs that take part with its molecules until it has its
+species, a number between the panel's, and at least a number of reactions that is uniform from 1 to the panel's most.
+Then what would only grow is degraded, and other molecules now and then (0.25 where something makes them, 0.5 where
+nothing does); what has more reactions than allowed, or a template by accident, is drawn again. Rates, starts (a gene
+has one copy, or two (0.25)) and times are those of `scales`. Pilot paths leave out what counts beyond the panel's limit
+on the way, what fires too often, and what hardly moves. Species and reactions are numbered in random order.
 """
 
 from __future__ import annotations

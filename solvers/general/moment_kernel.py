@@ -53,6 +53,28 @@ def _saturated(m: Any, v: Any, half: Any, power: Any) -> Any:
 
 
 @compiled
+def _law(  # noqa: PLR0913, PLR0917 - a kernel takes its numbers one by one
+    i: Any, j: Any, k: Any, g: Any, half: Any, power: Any, m: Any, c: Any, closed: Any
+) -> Any:
+    """An expected law, and its slopes by the two reactants and the regulator."""
+    S = len(m)
+    one = m[i] if i < S else 1.0
+    two = m[j] if j < S else 1.0
+    less = 1.0 if closed and i == j and i < S else 0.0
+    joint = c[i, j] if closed and i < S and j < S else 0.0
+    law = k * (one * (two - less) + joint)
+    by_one, by_two = k * (two - less), k * one
+    if power == 0.0:
+        return max(0.0, law), by_one, by_two, 0.0
+    factor, slope = _saturated(m[g], c[g, g] if closed else 0.0, half, power)
+    moved = 0.0
+    if closed:
+        moved += by_one * c[i, g] if i < S else 0.0
+        moved += by_two * c[j, g] if j < S else 0.0
+    return max(0.0, law * factor + moved * slope), by_one * factor, by_two * factor, max(0.0, law) * slope
+
+
+@compiled
 def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     pairs: Any, rates: Any, change: Any, regulators: Any, halves: Any, powers: Any,
     m: Any, c: Any, closed: Any, dm: Any, dc: Any, drift: Any,
@@ -63,24 +85,8 @@ def _slope(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     drift[:] = 0.0
     dc[:] = 0.0
     for r in range(R):
-        i, j, k = pairs[r, 0], pairs[r, 1], rates[r]
-        one = m[i] if i < S else 1.0
-        two = m[j] if j < S else 1.0
-        less = 1.0 if closed and i == j and i < S else 0.0
-        joint = c[i, j] if closed and i < S and j < S else 0.0
-        law = k * (one * (two - less) + joint)
-        by_one, by_two, by_regulator = k * (two - less), k * one, 0.0
-        g = regulators[r]
-        if powers[r] != 0.0:
-            factor, slope = _saturated(m[g], c[g, g] if closed else 0.0, halves[r], powers[r])
-            moved = 0.0
-            if closed:
-                moved += by_one * c[i, g] if i < S else 0.0
-                moved += by_two * c[j, g] if j < S else 0.0
-            by_regulator = max(0.0, law) * slope
-            law = law * factor + moved * slope
-            by_one, by_two = by_one * factor, by_two * factor
-        law = max(0.0, law)
+        i, j, g = pairs[r, 0], pairs[r, 1], regulators[r]
+        law, by_one, by_two, by_regulator = _law(i, j, rates[r], g, halves[r], powers[r], m, c, closed)
         for s in range(S):
             v = change[r, s]
             if v == 0:

@@ -197,6 +197,7 @@ class GeneralNet(Stepwise):
         """Take in the count [rows] of the species at position `last`."""
         core, known, which = self.core, state.known.value, state.which
         prompt, count = known.prompt, value.to(known.own.dtype)
+        known_count = count.clamp(min=0)  # what follows from counts that cannot be may be negative
         root = torch.sqrt(prompt.means + FAINT)[which]
         surprise = (count - state.mean) / root[:, last]
         surprises = torch.cat([state.surprises, surprise[:, None]], dim=1)
@@ -206,8 +207,8 @@ class GeneralNet(Stepwise):
             mean = prompt.means[which, last + 1] + root[:, last + 1] * shift
         scaled = surprise / torch.sqrt(known.spread[which, last] + 0.05)
         off = (count - prompt.means[which, last]) / torch.sqrt(prompt.means[which, last] + 1)
-        features = [scaled.clamp(-5, 5), off.clamp(-5, 5), torch.log1p(count) / 3, (count == 0).float()]
-        token = core.count(torch.stack(features, dim=-1)) + core.small(count.long().clamp(max=SMALL))
+        features = [scaled.clamp(-5, 5), off.clamp(-5, 5), torch.log1p(known_count) / 3, (count == 0).float()]
+        token = core.count(torch.stack(features, dim=-1)) + core.small(known_count.long().clamp(max=SMALL))
         token = functional.silu(token + known.own[which, last])
         counts = torch.cat([state.counts, count[:, None]], dim=1)
         base, step = self._base(state, last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sympy
@@ -54,7 +55,6 @@ class Structure:
             reactants += [each for each in found if each is not None]
         result = cls(model, totals, tuple(terms), tuple(rows), tuple(reactants))
         result._require_size()
-        result._require_taken()
         result._require_totals()
         return result
 
@@ -66,14 +66,15 @@ class Structure:
 
     @cached_property
     def _numbers(self) -> ArrayFunction:
-        """Coefficients, halves and powers of all terms, from theta."""
-        told = [part for t in self.terms for part in (t.coefficient, t.half, t.power)]
+        """Coefficients, levels, halves and powers of all terms, from theta."""
+        told = [part for t in self.terms for part in (t.coefficient, t.level, t.half, t.power)]
         return array_function(told, (), self.model.network.theta_names)
 
     def at(self, thetas: ArrayLike, starts: ArrayLike, times: ArrayLike) -> Batch:
         """Problems as a batch: theta [N, P], initial counts of the model's species [N, S'], finite times [N].
 
-        SettingError for rates that are negative, and saturating factors without a half or a power > 0.
+        SettingError for rates that are negative or no numbers, and saturating factors whose half or power is not
+        > 0; UnsupportedFeature where a reaction takes what its law lets be missing.
         """
         theta, start = np.atleast_2d(np.asarray(thetas, dtype=np.float64)), np.atleast_2d(np.asarray(starts))
         start = np.concatenate([start, *(c - start[:, [s]] for s, c in self.totals.items())], axis=1)
@@ -86,10 +87,13 @@ class Structure:
         change = np.zeros((REACTIONS, SPECIES), dtype=np.int64)
         told = iter(self._numbers(*theta.T, 0.0))
         for r, (term, factors) in enumerate(zip(self.terms, self.reactants, strict=True)):
-            rates[:, r], halves[:, r], powers[:, r] = next(told), next(told), next(told)
+            rates[:, r], level, half, power = next(told), next(told), next(told), next(told)
             reactants[r, : len(factors)] = factors
-            regulators[r] = SPECIES if term.regulator is None else term.regulator
-            self._require_numbers(r, rates[:, r], halves[:, r], powers[:, r])
+            self._require_rates(r, rates[:, r])
+            if term.regulator is not None:
+                self._require_saturation(r, level, half, power)
+                regulators[r], halves[:, r] = term.regulator, np.abs(half)
+                powers[:, r] = power if term.rises else -power
         change[:reactions, :species], starts[:, :species] = self.change, start
         sizes = np.full(number, species), np.full(number, reactions)
         tables = (np.tile(table, (number, *[1] * table.ndim)) for table in (reactants, change, regulators))
@@ -97,15 +101,28 @@ class Structure:
         batch = Batch(reactants, rates, change, starts, *sizes, regulators, halves, powers)
         return batch.faster(np.broadcast_to(np.asarray(times, dtype=np.float64), number))
 
-    def _require_numbers(self, r: int, rates: Array, halves: Array, powers: Array) -> None:
-        term = self.terms[r]
-        name = self.model.network.reactions[self.rows[r]].name
-        if not (rates >= 0).all():
-            raise SettingError("a term of its law has no rate >= 0", place=f"reaction {name!r}")
-        right = term.regulator is None or (halves > 0) & ((powers > 0) == term.rises) & (powers != 0)
-        if not np.all(right & np.isfinite(halves) & np.isfinite(powers)):
+    def _name(self, r: int) -> str:
+        return f"reaction {self.model.network.reactions[self.rows[r]].name!r}"
+
+    def _require_rates(self, r: int, rates: Array) -> None:
+        """Numbers >= 0; and no reaction that happens takes what its law lets be missing."""
+        if not ((rates >= 0) & np.isfinite(rates)).all():
+            raise SettingError("a term of its law has no finite rate >= 0", place=self._name(r))
+        own, term = self.model.change[self.rows[r]], self.terms[r]
+        if not rates.any() or any(s >= len(own) for s in self.reactants[r]):  # what reads a complement may be safe
+            return
+        for s in np.flatnonzero(own < 0).tolist():
+            if self.reactants[r].count(s) + (term.rises and term.regulator == s) < -own[s]:
+                name = self.model.network.species_names[s]
+                raise _unseen(f"it takes more of {name!r} than its law needs", self._name(r))
+
+    def _require_saturation(self, r: int, *numbers: Any) -> None:
+        """Level and power real and > 0; the half (the third) real and not 0."""
+        level, half, power = (np.asarray(number) for number in numbers)
+        real = all(np.isrealobj(number) and np.isfinite(number).all() for number in (level, half, power))
+        if not (real and (level > 0).all() and (power > 0).all() and (half != 0).all()):
             reason = "a saturating factor needs a half-saturation count and a Hill coefficient > 0"
-            raise SettingError(reason, place=f"reaction {name!r}")
+            raise SettingError(reason, place=self._name(r))
 
     def _require_size(self) -> None:
         reactions, species = self.change.shape
@@ -115,24 +132,14 @@ class Structure:
         if np.abs(self.change).max(initial=0) > LARGEST_CHANGE:
             raise _unseen(f"a reaction changes a count by more than {LARGEST_CHANGE}")
 
-    def _require_taken(self) -> None:
-        """No reaction takes what its law lets be missing."""
-        own = self.model.change[list(self.rows)]
-        for r, s in np.argwhere(own < 0).tolist():
-            needed = self.reactants[r].count(s) + (self.terms[r].rises and self.terms[r].regulator == s)
-            if needed < -own[r, s]:
-                network = self.model.network
-                reason = f"it takes more of {network.species_names[s]!r} than its law needs"
-                raise _unseen(reason, f"reaction {network.reactions[self.rows[r]].name!r}")
-
     def _require_totals(self) -> None:
         """Whatever makes one more of a species must have its complement as a reactant."""
         network, own = self.model.network, self.model.change[list(self.rows)]
         for k, (s, total) in enumerate(self.totals.items()):
-            for r, row in enumerate(self.rows):
+            for r in range(len(self.rows)):
                 if own[r, s] > self.reactants[r].count(len(network.species) + k):
                     reason = f"it may raise {network.species_names[s]!r} above the {total} of another law"
-                    raise _unseen(reason, f"reaction {network.reactions[row].name!r}")
+                    raise _unseen(reason, self._name(r))
 
 
 def _reactants(factors: Sequence[Factor], species: int, totals: dict[int, int]) -> tuple[int, ...] | None:

@@ -90,3 +90,11 @@ def test_numbers_that_are_none_are_refused_where_they_stand(asked: dict[str, obj
     """Seen to fail: what numpy says of them."""
     with pytest.raises(SettingError, match=f"^{place}: "):
         Problem.of(NETWORK, **{"times": [1.0], **asked})  # type: ignore[arg-type]
+
+
+def test_an_initial_law_of_other_species_is_refused() -> None:
+    """Seen to fail: one count broadcast over two species, or an IndexError."""
+    one = kx.solve(NETWORK, [1.0]).laws[0]
+    two = kx.ReactionNetwork([kx.Species("X", 3), kx.Species("Y", 1)], NETWORK.parameters, NETWORK.reactions)
+    with pytest.raises(SettingError, match="one of 1 species, not of 2"):
+        Problem.of(two, [1.0], initial=one)

@@ -5,6 +5,7 @@ import pytest
 
 import kinetix as kx
 from kinetix.distribution import Sampled
+from kinetix.listed import Listed
 from kinetix.solvers.general import answers
 from tests import exact
 
@@ -52,6 +53,32 @@ def test_what_is_checked_weighs_the_same(monkeypatch):
     monkeypatch.setattr(answers, "LOOKED_AT", 4)
     starts, weights = np.arange(5)[:, None], np.array([0.5, 0.02, 0.23, 0.02, 0.23])
     np.testing.assert_array_equal(answers._some(starts, weights)[:, 0], [0, 0, 2, 4])
+
+
+def test_mass_that_is_missing_stays_missing():
+    """Of one state as of several. Mutant seen to fail: a single state taken for all."""
+    network = exact.gene_expression()
+    half = Listed(np.array([[3, 20]]), np.array([0.5]))
+    law = kx.solve(network, [1.0], solver="general", seed=1, initial=half).laws[0]
+    assert law.tabulated().p.sum() == pytest.approx(0.5, abs=1e-3)
+    with pytest.raises(kx.SettingError, match="no state of any probability"):
+        kx.solve(network, [1.0], solver="general", initial=Listed(np.array([[3, 20]]), np.array([0.0])))
+
+
+def test_three_states_of_a_gene():
+    """A count that follows from two is negative on prefixes that cannot be. Mutant seen to fail: an IndexError."""
+    gene = kx.parse("""
+        species A = 1, B = 0, C = 0, M = 0
+        A -> B; A
+        B -> A; 2*B
+        B -> C; B
+        C -> B; C
+        -> M; 10*C
+        M -> ; M
+    """)
+    found, true = (kx.solve(gene, [2.0], solver=solver, seed=1) for solver in ("general", "fsp"))
+    np.testing.assert_allclose(found.mean()[0], true.mean()[0], atol=0.3)
+    assert found.laws[0].tabulated().p.sum() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_too_many_starts_are_refused_by_name():
