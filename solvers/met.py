@@ -31,13 +31,14 @@ from .nets.certificate import certify
 from .nets.checkpoint import Weights
 from .nets.decoder import Shape, make_net
 from .nets.layout import Layout
+from .nets.learning import Settings
 from .nets.net_window import choose
 from .nets.run_folder import RunFolder
 from .nets.saved_met import restored
 from .nets.teachers import Course, Plan
 from .nets.trained import device_of, seed_of
 from .nets.trained_met import TrainedMET
-from .nets.training import Progress, Settings, seeded, train
+from .nets.training import Progress, seeded, train
 
 if TYPE_CHECKING:
     from .general.adapted import Adaptation

@@ -33,13 +33,14 @@ from .nets.autoregressive import Autoregressive
 from .nets.budget import Budget, Record
 from .nets.checkpoint import Weights
 from .nets.layout import Layout
+from .nets.learning import Settings
 from .nets.path_teacher import PathTeacher, Subjects
 from .nets.recurrent import Recurrent
 from .nets.run_folder import RunFolder
 from .nets.stepping import Steps, steps
 from .nets.trained import device_of, seed_of
 from .nets.trained_van import TrainedVAN, make_net, restored, subjects_of
-from .nets.training import Progress, Settings, seeded, threads, train
+from .nets.training import Progress, seeded, threads, train
 
 Array = NDArray[np.float64]
 

@@ -66,7 +66,7 @@ def net_over(core: Core, window: int) -> GeneralNet:
 
 @dataclass(eq=False)
 class Lessons:
-    """Maximum likelihood on blocks of problems from a `source`; see `training.Teacher`.
+    """Maximum likelihood on blocks of problems from a `source`; see `learning.Teacher`.
 
     A chunk has `blocks` blocks of `size` problems; every `every` steps a new chunk joins, each step looks at a block of
     the last `chunks` chunks. Several processes (`nets.workers`) look at a `part` each.

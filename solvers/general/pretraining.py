@@ -20,9 +20,10 @@ from torch import nn
 
 from kinetix.errors import SettingError
 from kinetix.solvers.nets.budget import Budget, Record
+from kinetix.solvers.nets.learning import Settings
 from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.trained import device_of, seed_of
-from kinetix.solvers.nets.training import Judge, Progress, Settings, seeded, train
+from kinetix.solvers.nets.training import Judge, Progress, seeded, train
 from kinetix.solvers.nets.workers import Workers, joined
 
 from .begin import Begin, all_legs, began_from

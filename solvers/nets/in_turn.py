@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .learning import Teacher
 from .teachers import Course, Plan
-from .training import Teacher
 
 
 @dataclass(frozen=True, eq=False)
 class InTurn:
-    """A `training.Teacher` made of others; each has an equal part of the steps.
+    """A `learning.Teacher` made of others; each has an equal part of the steps.
 
     The time for lessons is shared alike, but for a set of VANs, which is trained in its own share first.
     """

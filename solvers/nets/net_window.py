@@ -19,10 +19,10 @@ from kinetix.space import StateSpace
 
 from .box import Box
 from .in_turn import InTurn
+from .learning import Teacher
 from .path_lessons import PathLessons
 from .path_teacher import Subjects
 from .teachers import SMALL, Course, ExactLessons, Lessons, Plan
-from .training import Teacher
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -148,7 +148,7 @@ class PathTeacher:
     def loss(
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
-        """Cross-entropy of one block; see `training.Teacher`."""
+        """Cross-entropy of one block; see `learning.Teacher`."""
         newest = step // self.every
         oldest = max(0, newest - self.blocks + 1)
         number = oldest + int(rng.integers(newest - oldest + 1))

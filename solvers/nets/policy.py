@@ -23,10 +23,11 @@ from kinetix.errors import SettingError
 
 from .autoregressive import Autoregressive
 from .budget import Budget, Record
+from .learning import Settings
 from .path_teacher import PathTeacher, Subjects
 from .recurrent import Recurrent
 from .teachers import Course
-from .training import Settings, seeded, train
+from .training import seeded, train
 
 Signal = Literal["policy-gradient", "kl"]
 
@@ -189,7 +190,7 @@ def train_set(course: Course, subjects: Subjects, settings: SetSettings, budget:
 
 
 class VANLessons:
-    """Rewards from a set of VANs over the box; a `training.Teacher` for MET. The set is trained when it is made."""
+    """Rewards from a set of VANs over the box; a `learning.Teacher` for MET. The set is trained when it is made."""
 
     def __init__(self, course: Course, settings: SetSettings | None = None) -> None:
         self.course, self.settings = course, settings or SetSettings()
@@ -207,7 +208,7 @@ class VANLessons:
     def loss(
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
-        """The surrogate loss at `laws` prompts of the set; see `training.Teacher`."""
+        """The surrogate loss at `laws` prompts of the set; see `learning.Teacher`."""
         student, subjects, how = cast("Autoregressive", net), self.set.subjects, self.settings
         laws, number = self._sizes(len(student.caps))
         chosen = rng.permutation(how.members)[:laws]

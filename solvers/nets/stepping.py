@@ -27,13 +27,14 @@ from kinetix.master import local_flow
 
 from .autoregressive import Autoregressive
 from .budget import Budget, Record
+from .learning import Settings, Teacher
 from .natural_gradient import NaturalGradient, Rewards, natural_step
 from .path_teacher import move
 from .policy import Draws, longer, policy_gradient
 from .prefixes import PrefixTree, cross_entropy, prefix_tree
 from .recurrent import Recurrent
 from .short_time import ShortTime
-from .training import Settings, Teacher, threads, train
+from .training import threads, train
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -82,7 +83,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class _Pushed:
-    """Maximum likelihood on states that exact trajectories have pushed; see `training.Teacher`."""
+    """Maximum likelihood on states that exact trajectories have pushed; see `learning.Teacher`."""
 
     tree: PrefixTree
 
@@ -124,7 +125,7 @@ class StepTeacher:
     def loss(
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
-        """The policy-gradient surrogate of KL(net || T P); see `training.Teacher`."""
+        """The policy-gradient surrogate of KL(net || T P); see `learning.Teacher`."""
         law = cast("Autoregressive", net)
         device = next(net.parameters()).device
         draws = Draws.of(law, torch.zeros(1, 0, device=device), self.batch, generator)

@@ -81,7 +81,7 @@ class Plan:
 
 
 class Lessons(ABC):
-    """A stock of lessons that is filled and renewed while the net learns; a `training.Teacher`.
+    """A stock of lessons that is filled and renewed while the net learns; a `learning.Teacher`.
 
     Chunk k of the lessons depends on (`course.root`, k) alone. With a budget in seconds teaching takes at
     most `course.share` of it.
@@ -115,7 +115,7 @@ class Lessons(ABC):
     def loss(
         self, net: nn.Module, rng: np.random.Generator, generator: torch.Generator, step: int
     ) -> tuple[Tensor, Mapping[str, Any]]:
-        """See `training.Teacher`."""
+        """See `learning.Teacher`."""
         del generator
         self._fill(step)
         loss, name, states = self.pick(cast("Autoregressive", net), rng)

@@ -29,9 +29,10 @@ from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.general.source import Source
 from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.descent import Descent
+from kinetix.solvers.nets.learning import Settings
 from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.signals import Interrupted
-from kinetix.solvers.nets.training import Settings, seeded, train
+from kinetix.solvers.nets.training import seeded, train
 from kinetix.solvers.nets.workers import ALONE, Workers, joined
 
 ROOT = Path(__file__).parent.parent.parent

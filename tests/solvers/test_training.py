@@ -11,9 +11,10 @@ import torch
 
 from kinetix.errors import CheckpointError, LockedError, RunError, SaveError, SettingError
 from kinetix.solvers.nets.budget import Budget
+from kinetix.solvers.nets.learning import Settings
 from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.signals import Interrupted
-from kinetix.solvers.nets.training import Settings, seeded, threads, train
+from kinetix.solvers.nets.training import seeded, threads, train
 
 SETTINGS = Settings(save_steps=5, guard_steps=4)
 
