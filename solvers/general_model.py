@@ -50,6 +50,4 @@ class General:
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
         """The laws at the problem's times, and how far to trust each; see `general.answers.solved`."""
-        from .general.answers import solved
-
-        return solved(self.net, problem, rng=rng, settings=self)
+        return self.net.solve(problem, rng=rng, settings=self)

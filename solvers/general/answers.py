@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,12 @@ from kinetix.solvers.nets.mixture import starts_of
 
 from .answer import answer, mixed
 from .general_law import GeneralLaw
+from .net import Core
 from .structure import Structure
-from .trust import Trust, together, trusts
+from .trust import Scale, Trust, together, trusts
 
 if TYPE_CHECKING:
     from kinetix.solvers.general_model import General
-
-    from .saved import GeneralNetwork
 
 
 Integers = NDArray[np.int64]
@@ -43,7 +43,15 @@ class DoubtfulAnswerWarning(UserWarning):
     """The general model's own checks say that an answer may be far off."""
 
 
-def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, settings: General) -> Solution:
+def solved(
+    core: Core,
+    certificate: Mapping[str, Any],
+    digest: str,
+    problem: Problem,
+    *,
+    rng: np.random.Generator,
+    settings: General,
+) -> Solution:
     """The laws at the problem's times, `GeneralLaw`s.
 
     `meta["net"]` has the SHA-256 of the weights; `meta["trust"]`, for every time > 0, the estimated Hellinger distance
@@ -62,13 +70,13 @@ def solved(net: GeneralNetwork, problem: Problem, *, rng: np.random.Generator, s
         if t == 0:
             laws.append(problem.initial)
         elif len(starts) > 1 or weights[0] < 1:
-            laws.append(mixed(net.core, structure, problem.theta, starts, weights, t, seed))
+            laws.append(mixed(core, structure, problem.theta, starts, weights, t, seed))
         else:
-            stated = answer(net.core, structure, problem.theta, starts[0], t)
+            stated = answer(core, structure, problem.theta, starts[0], t)
             laws.append(GeneralLaw(stated.net, stated.context, seed))
-    told = _trusts(net, structure, problem, _some(starts, weights)) if settings.trust else []
-    meta = provenance(settings, network, started, certificate=dict(net.certificate))
-    meta["net"] = net.digest
+    told = _trusts(core, Scale.of(certificate), structure, problem, _some(starts, weights)) if settings.trust else []
+    meta = provenance(settings, network, started, certificate=dict(certificate))
+    meta["net"] = digest
     meta["trust"] = [asdict(one) for one in told]
     meta["findings"] = [*meta["findings"], *(asdict(found) for found in _doubts(told))]
     if poor := [one.time for one in told if one.flag == "poor"]:
@@ -96,13 +104,13 @@ def _some(starts: Integers, weights: NDArray[np.float64]) -> Integers:
     return np.asarray(starts[np.minimum(np.searchsorted(np.cumsum(weights), steps), len(starts) - 1)])
 
 
-def _trusts(net: GeneralNetwork, structure: Structure, problem: Problem, starts: Integers) -> list[Trust]:
+def _trusts(core: Core, scale: Scale | None, structure: Structure, problem: Problem, starts: Integers) -> list[Trust]:
     times, each = problem.times[problem.times > 0], len(starts)
     if not len(times):
         return []
     thetas, asked = np.tile(problem.theta, (len(times) * each, 1)), np.repeat(times, each)
-    found = trusts(net, structure.at(thetas, np.tile(starts, (len(times), 1)), asked), asked.tolist())
-    return found if each == 1 else [together(net, found[k : k + each]) for k in range(0, len(found), each)]
+    found = trusts(core, scale, structure.at(thetas, np.tile(starts, (len(times), 1)), asked), asked.tolist())
+    return found if each == 1 else [together(scale, found[k : k + each]) for k in range(0, len(found), each)]
 
 
 def _doubts(told: list[Trust]) -> list[Finding]:

@@ -34,7 +34,7 @@ def calibrated(net: GeneralNetwork, batch: Batch, cases: Sequence[Case]) -> Gene
     if len(batch) != len(cases) or len(batch) < FEWEST:
         reason = f"{len(batch)} problems with {len(cases)} laws"
         raise SettingError(reason, place="calibration", mend=f"give at least {FEWEST}")
-    told = fitted(signs_of(net, batch), hellinger(net.core, cases))
+    told = fitted(signs_of(net.core, batch), hellinger(net.core, cases))
     return replace(net, certificate={**net.certificate, "trust": told})
 
 

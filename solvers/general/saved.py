@@ -23,6 +23,7 @@ from kinetix.solvers.nets.training import Progress, seeded
 from .net import Core, Size
 
 if TYPE_CHECKING:
+    from kinetix.solvers.general_model import General
     from kinetix.solvers.nets.trained_met import TrainedMET
 
     from .survey import Summary
@@ -83,13 +84,14 @@ class GeneralNetwork:
         """SHA-256 of the weights."""
         return weights_digest(self.core.state_dict())
 
-    def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
+    def solve(self, problem: Problem, *, rng: np.random.Generator, settings: General | None = None) -> Solution:
         """The laws at the problem's times, and how far to trust each; see `answers.solved`."""
         from kinetix.solvers.general_model import General
 
         from .answers import solved
 
-        return solved(self, problem, rng=rng, settings=General())
+        how = General() if settings is None else settings
+        return solved(self.core, self.certificate, self.digest, problem, rng=rng, settings=how)
 
     def survey(self, networks: Sequence[ReactionNetwork], time: float, *, points: int = 16) -> list[Summary]:
         """Means, deviations and marginals of many networks at a time > 0, unchecked; see `survey.survey`."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .family import Batch
+from .net import Core
 from .prompt import Prompted
 from .signs import Signs, signs
 from .survey import windows_of
-
-if TYPE_CHECKING:
-    from .saved import GeneralNetwork
 
 Array = NDArray[np.float64]
 
@@ -85,19 +83,19 @@ def features(found: Signs) -> Array:
     return np.stack([*logs, *rest, *products], axis=1)
 
 
-def signs_of(net: GeneralNetwork, batch: Batch) -> Signs:
+def signs_of(core: Core, batch: Batch) -> Signs:
     """The signs of N problems, each on a window of its own size."""
     windows = windows_of(Prompted.of(batch))
     order = np.argsort(windows, kind="stable")
     blocks = (order[k : k + TOGETHER] for k in range(0, len(order), TOGETHER))
-    parts = [signs(net.core, batch[some], int(windows[some].max())) for some in blocks]
+    parts = [signs(core, batch[some], int(windows[some].max())) for some in blocks]
     back = np.argsort(order, kind="stable")
     return Signs(*(np.concatenate(each)[back] for each in zip(*parts, strict=True)))
 
 
-def trusts(net: GeneralNetwork, batch: Batch, times: Sequence[float]) -> list[Trust]:
-    """How far to trust the net's laws of N problems, asked at `times` [N]."""
-    found, scale = signs_of(net, batch), Scale.of(net.certificate)
+def trusts(core: Core, scale: Scale | None, batch: Batch, times: Sequence[float]) -> list[Trust]:
+    """How far to trust the net's laws of N problems, asked at `times` [N], by the `scale` of its certificate."""
+    found = signs_of(core, batch)
     result = []
     for n, time in enumerate(times):
         told = {name: float(values[n]) for name, values in found._asdict().items()}
@@ -109,11 +107,10 @@ def trusts(net: GeneralNetwork, batch: Batch, times: Sequence[float]) -> list[Tr
     return result
 
 
-def together(net: GeneralNetwork, parts: Sequence[Trust]) -> Trust:
+def together(scale: Scale | None, parts: Sequence[Trust]) -> Trust:
     """Of a sum of laws that weigh the same: the root of their mean squared distance, which that of the sums is not
     above (Hellinger distances squared are jointly convex); of the signs the means.
     """
-    scale = Scale.of(net.certificate)
     distance = float(np.sqrt(np.mean([one.distance**2 for one in parts])))
     flag = "unknown" if scale is None else scale.flag(float(np.log(distance + FLOOR)))
     told = {name: float(np.mean([one.signs[name] for one in parts])) for name in parts[0].signs}

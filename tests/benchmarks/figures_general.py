@@ -93,7 +93,7 @@ def flags(net: GeneralNetwork, exams: dict[str, Exam], found: dict[str, np.ndarr
         judge.hold("the net was not calibrated", good=False)
         return
     for name, one in exams.items():
-        h, told = found[name], np.array([scale.flag(e) for e in scale(signs_of(net, one.batch))])
+        h, told = found[name], np.array([scale.flag(e) for e in scale(signs_of(net.core, one.batch))])
         good, fair = told == "good", told == "fair"
         right = float((h[good] <= 0.05).mean()) if good.any() else float("nan")
         fine = float((h[fair] <= 0.10).mean()) if fair.any() else float("nan")

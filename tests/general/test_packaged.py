@@ -41,6 +41,6 @@ def test_they_are_worth_what_is_said():
     distances = hellinger(net.core, cases)
     assert np.median(distances[:14]) < 2 * net.certificate["panels"]["small median"]
     scale = Scale.of(net.certificate)
-    good = scale(signs_of(net, batch)) <= scale.good
+    good = scale(signs_of(net.core, batch)) <= scale.good
     assert good.sum() >= 5
     assert (distances[good] > 0.05).sum() <= 1 + 0.05 * good.sum()
