@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .terms import Terms
+from kinetix.space import StateSpace
 
-if TYPE_CHECKING:
-    from .grid import Grid
+from .terms import Terms
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Block: TypeAlias = tuple[slice, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +41,21 @@ class Flat:
         return np.array(self.term, dtype=np.int64), np.append(self.step, np.zeros(wanted - count, dtype=np.int64))
 
     @classmethod
-    def of(cls, grid: Grid) -> Flat:
-        """For one window."""
-        R, N, shape = len(grid.steps), grid.space.size, grid.space.shape
-        inside, below = np.zeros((R, *shape)), np.zeros((R, *shape), dtype=np.bool_)
-        for r, (block, short) in enumerate(zip(grid.staying, grid.below, strict=True)):
+    def of(cls, space: StateSpace, steps: Counts, staying: Sequence[Block], below: Sequence[Any], missing: Any) -> Flat:
+        """For one window: of every reaction its flat step, where it stays inside, and where it falls `below` it.
+
+        What is `missing` [shape] from the window anyhow does not count as below.
+        """
+        R, N, shape = len(steps), space.size, space.shape
+        inside, broken = np.zeros((R, *shape)), np.zeros((R, *shape), dtype=np.bool_)
+        for r, (block, short) in enumerate(zip(staying, below, strict=True)):
             inside[r][block] = 1.0
             if short is not None:
-                below[r] = short if grid.missing is None else short & ~grid.missing
-        step, term = np.unique(grid.steps, return_inverse=True)
+                broken[r] = short if missing is None else short & ~missing
+        step, term = np.unique(steps, return_inverse=True)
         pad = int(np.abs(step).max(initial=0))
         base = np.arange(len(step), dtype=np.int64) * (N + 2 * pad) + pad - step
-        return cls(inside.reshape(R, N), np.flatnonzero(below), term.tolist(), base, step, pad)
+        return cls(inside.reshape(R, N), np.flatnonzero(broken), term.tolist(), base, step, pad)
 
     def terms(self, table: Array, stay: Array, scale: float) -> Terms:
         """The terms of propensities [R, N]."""

@@ -195,7 +195,7 @@ class Grid:
     @cached_property
     def flat(self) -> Flat:
         """What the terms share, in a window of up to SMALL states."""
-        return Flat.of(self)
+        return Flat.of(self.space, self.steps, self.staying, self.below, self.missing)
 
     @cached_property
     def _laws(self) -> ArrayFunction:
