@@ -18,10 +18,11 @@ WRITTEN = {
     "outbreak": """species S = 30, I = 3, R = 0; b = 0.03; g = 0.4; I -> R; mass_action(g)
         S + I -> 2 I; mass_action(b)""",
     "dimers": "species M = 30, D = 0; b = 0.02; u = 0.1; 2 M -> D; mass_action(b, u)",
-    "hunters": """species X = 20, Y = 8; g = 1; e = 0.05; d = 0.8
-        X -> 2 X; mass_action(g)
-        X + Y -> 2 Y; mass_action(e)
-        Y -> ; mass_action(d)""",
+    "toggle": """species U = 2, V = 9; a = 20; K = 8; h = 2.5
+        -> U; a*K^h/(K^h + V^h)
+        -> V; a*K^h/(K^h + U^h)
+        U -> ; mass_action(1)
+        V -> ; mass_action(1)""",
     "cascade": """species A = 0, B = 0, C = 0, D = 0, E = 0; f = 2; k = 0.8
         -> A; f
         A -> B; mass_action(k)
@@ -31,12 +32,11 @@ WRITTEN = {
         E -> ; mass_action(k)""",
 }
 
-
 SYSTEMS = {  # name -> time, species of the figure, values
     "birth_death": (49, "X", {}), "telegraph": (2, "M", {"kon": 0.5, "koff": 1, "ksyn": 20}),
     "gene_expression": (360, "p", {}), "bursting": (3, "M", {"ksyn": 100}),
     "autoregulation": (4, "P", {"sigma_u": 0.94, "sigma_b": 0.01, "rho_u": 8.4, "rho_b": 28.1}),
-    "enzyme": (3, "P", {}), "outbreak": (2, "I", {}), "dimers": (2, "M", {}), "hunters": (0.7, "Y", {}),
+    "enzyme": (3, "P", {}), "outbreak": (2, "I", {}), "dimers": (2, "M", {}), "toggle": (1, "V", {}),
     "cascade": (2, "C", {}),
 }  # fmt: skip
 (figure, panels), rows = plt.subplots(2, 5, figsize=(10, 4)), []
