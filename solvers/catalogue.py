@@ -124,7 +124,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         "general": Entry(
             General(),
             Flagged(0.05, 0.95),
-            "a first look at many different networks of four or five species, of mass action to second order",
+            "a first look at many different networks of four or five species; mass action, Hill and enzymatic laws",
             "up to three species, where fsp is exact in milliseconds; the answer matters, and its flag is not good",
         ),
     }

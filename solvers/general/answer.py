@@ -18,11 +18,9 @@ from kinetix.space import StateSpace
 from kinetix.structure import dependent_species
 
 from .lessons import net_over
-from .moments import moments
 from .net import Core, State, Stepwise
-from .prompt import FAINT, Prompted, order_of, read
+from .prompt import FAINT, Prompted, read
 from .structure import Structure
-from .totals import totals
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -106,12 +104,8 @@ def mixed(
     UnsupportedFeature as of `answer`.
     """
     batch = structure.at(np.tile(theta, (len(starts), 1)), starts, np.full(len(starts), time))
-    found, bounds = moments(batch), totals(batch).bounds
-    most = np.where((bounds < 0).any(axis=0), -1, bounds.max(axis=0))
-    order = order_of(batch[:1], (weights @ found.means.numpy())[None], most[None])
-    prompted = Prompted.of(batch, np.tile(order, (len(batch), 1)))
-    plan = _planned(structure, prompted)
-    return Mixture(OnNetwork(core, plan), prompted.context, weights, seed)
+    prompted = Prompted.of(batch, weights=weights)
+    return Mixture(OnNetwork(core, _planned(structure, prompted)), prompted.context, weights, seed)
 
 
 def _planned(structure: Structure, prompted: Prompted) -> Plan:

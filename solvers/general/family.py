@@ -47,15 +47,6 @@ class Batch:
     halves: Array
     powers: Array
 
-    @classmethod
-    def mass_action(
-        cls, reactants: Integers, rates: Array, change: Integers, starts: Integers, species: Integers,
-        reactions: Integers,
-    ) -> Batch:  # fmt: skip
-        """Problems without saturating factors."""
-        none, shape = np.full(rates.shape, SPECIES), rates.shape
-        return cls(reactants, rates, change, starts, species, reactions, none, np.ones(shape), np.zeros(shape))
-
     def __len__(self) -> int:
         return len(self.rates)
 

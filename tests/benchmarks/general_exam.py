@@ -1,5 +1,6 @@
 """Panels of the general model with their exact laws, made once and kept in a folder where one is given."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +12,6 @@ from kinetix.solvers.general.family import SPECIES, Batch
 from kinetix.solvers.general.panels import panel
 from kinetix.solvers.general.prompt import Prompted
 from kinetix.solvers.general.score import Case
-
-PLAIN = 6
-"""Parts of a batch that is kept without saturating factors."""
 
 
 class Exam(NamedTuple):
@@ -69,8 +67,7 @@ def _write(place: Path, made: Exam) -> None:
 
 def _read(place: Path) -> Exam:
     with np.load(place) as file:
-        parts = [file[name] for name in sorted(file.files) if name.startswith("part")]
-        batch = Batch(*parts) if len(parts) > PLAIN else Batch.mass_action(*parts)
+        batch = Batch(*(file[f"part{k}"] for k in range(len(fields(Batch)))))
         cuts = np.cumsum(file["sizes"])[:-1]
         states = np.split(file["states"].astype(np.int64), cuts)
         return Exam(batch, states, np.split(file["p"], cuts))

@@ -22,10 +22,10 @@ def random_batch(number, rng, *, species=(1, 6), reactions=(1, 10), change=1, re
     changes[~real], factors[~real] = 0, SPECIES
     changes *= np.arange(SPECIES) < sizes[:, None, None]
     rates = np.where(real, rng.random((number, REACTIONS)), 0.0)
-    batch = Batch.mass_action(factors, rates, changes, np.zeros((number, SPECIES), dtype=int), sizes, lengths)
     signs = rng.integers(-1, 1, rates.shape, endpoint=True) * (real & (rng.random(rates.shape) < regulated))
     regulators = np.where(signs != 0, rng.integers(0, sizes[:, None], rates.shape), SPECIES)
-    return replace(batch, regulators=regulators, powers=signs * rng.uniform(1, 3, rates.shape))
+    starts, powers = np.zeros((number, SPECIES), dtype=int), signs * rng.uniform(1, 3, rates.shape)
+    return Batch(factors, rates, changes, starts, sizes, lengths, regulators, np.ones(rates.shape), powers)
 
 
 def shuffled(batch, rng):
