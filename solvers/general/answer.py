@@ -104,7 +104,7 @@ def mixed(
     UnsupportedFeature as of `answer`.
     """
     batch = structure.at(np.tile(theta, (len(starts), 1)), starts, np.full(len(starts), time))
-    prompted = Prompted.of(batch, weights=weights)
+    prompted = Prompted.of(batch, shares=weights)
     return Mixture(OnNetwork(core, _planned(structure, prompted)), prompted.context, weights, seed)
 
 

@@ -117,15 +117,15 @@ class Prompted:
         return rows(self.prompt).float()
 
     @classmethod
-    def of(cls, batch: Batch, order: Integers | None = None, *, weights: NDArray[np.float64] | None = None) -> Prompted:
+    def of(cls, batch: Batch, order: Integers | None = None, *, shares: NDArray[np.float64] | None = None) -> Prompted:
         """The prompts of a batch, species in the `order` [N, S] or in one found for every problem.
 
-        With `weights` [N] the problems, starts of one network, share the order of their mean law.
+        With `shares` [N] the problems, starts of one network, share the order of their mean law.
         """
         found, kept = moments(batch), totals(batch)
-        if weights is not None:
+        if shares is not None:
             most = np.where((kept.bounds < 0).any(axis=0), -1, kept.bounds.max(axis=0))
-            order = np.tile(order_of(batch[:1], (weights @ found.means.numpy())[None], most[None]), (len(batch), 1))
+            order = np.tile(order_of(batch[:1], (shares @ found.means.numpy())[None], most[None]), (len(batch), 1))
         elif order is None:
             order = order_of(batch, found.means.numpy(), kept.bounds)
         turned = batch.reordered(order)
