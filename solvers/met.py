@@ -53,7 +53,7 @@ class MET:
     """Settings of a net over a box; `train` makes the net.
 
     `decoder` "film" or "attention" with `width`, `layers` and `heads`; `teacher` "fsp" (exact soft
-    targets), "trajectories", "van" (as published: a set of `vans` is trained in 40 % of the budget, then
+    targets), "trajectories", "histories" (of the species upstream, with the exact Poisson laws downstream), "van" (as published: a set of `vans` is trained in 40 % of the budget, then
     rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy), several joined
     by "+", which take turns, or "auto" (fsp where laws are few and cheap enough, else trajectories);
     `contexts` rate vectors in the pool of exact laws, `batch` of these (or VANs) a step,
@@ -99,9 +99,9 @@ class MET:
         if self.decoder not in {"film", "attention"}:
             raise SettingError(f"unknown decoder {self.decoder!r}", place="met", mend="use film or attention")
         named = self.teacher.split("+") if isinstance(self.teacher, str) else []
-        known = set(named) <= {"fsp", "trajectories", "van"} and len(set(named)) == len(named)
+        known = set(named) <= {"fsp", "histories", "trajectories", "van"} and len(set(named)) == len(named)
         if not (self.teacher == "auto" or (named and known)):
-            mend = "use auto, fsp, trajectories, van, or several joined by +"
+            mend = "use auto, fsp, histories, trajectories, van, or several joined by +"
             raise SettingError(f"unknown teacher {self.teacher!r}", place="met", mend=mend)
         if self.optimiser not in {"auto", "adamw", "orthogonal"}:
             raise SettingError(

@@ -18,6 +18,7 @@ from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .box import Box
+from .history_lessons import HistoryLessons, split_of
 from .in_turn import InTurn
 from .learning import Teacher
 from .path_lessons import PathLessons
@@ -51,9 +52,10 @@ def choose(
 ) -> tuple[StateSpace, str, MakeLessons]:
     """The window, the teacher's name and how to make its lessons.
 
-    A teacher is "fsp", "trajectories", "van", or several of them joined by "+", which take turns. "auto" takes
-    "fsp" where the window has at most `EXACT` states and laws are cheap: `ENOUGH` rate vectors in a share
-    `TEACHING` of the `seconds`, or `CHEAP` seconds each; else "trajectories".
+    A teacher is "fsp", "histories", "trajectories", "van", or several of them joined by "+", which take turns. "auto"
+    takes "fsp" where the window has at most `EXACT` states and laws are cheap: `ENOUGH` rate vectors in a share
+    `TEACHING` of the `seconds`, or `CHEAP` seconds each; else "histories" where at least half of the species that the
+    net speaks of are downstream of others; else "trajectories".
     """
     require_known(caps or {}, model.network.species_names, "species")
     names = teacher.split("+")
@@ -67,11 +69,14 @@ def choose(
         window = _exact_window(model, box)
     elif teacher == "auto":
         window = _window_if_cheap(model, box, root, seconds)
-        names = ["trajectories"] if window is None else ["fsp"]
+        names = ["auto"] if window is None else ["fsp"]
     if window is None:
         thetas, starts = box.at(_points(box))
         subjects = Subjects(model, thetas, starts, box.encoding.times)
         window = subjects.window(np.random.default_rng(root))
+    if names == ["auto"]:
+        downstream = set(split_of(model, box).species) & set(window.free)
+        names = ["histories" if 2 * len(downstream) >= len(window.free) else "trajectories"]
     makers = [_MAKERS[name] for name in names]
     make = makers[0] if len(makers) == 1 else partial(InTurn.of, makers)
     return _capped(window, caps, model), "+".join(names), make
@@ -110,7 +115,12 @@ def _van_lessons(course: Course, plan: Plan) -> Teacher:
     return VANLessons(course, SetSettings(signal=plan.signal, members=plan.vans, laws=plan.batch))
 
 
-_MAKERS: Mapping[str, MakeLessons] = {"fsp": _exact_lessons, "trajectories": PathLessons, "van": _van_lessons}
+_MAKERS: Mapping[str, MakeLessons] = {
+    "fsp": _exact_lessons,
+    "histories": HistoryLessons,
+    "trajectories": PathLessons,
+    "van": _van_lessons,
+}
 
 
 def _points(box: Box) -> Array:

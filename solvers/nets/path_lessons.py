@@ -58,8 +58,7 @@ class PathLessons(Lessons):
     def __init__(self, course: Course, plan: Plan) -> None:
         super().__init__(course, replace(plan, chunk=VECTORS, times=TIMES, first=4 * VECTORS))
         self._blocks: dict[int, list[PrefixTree]] = {}
-        timed = 0.0 if course.seconds is None else (1 - course.share) * course.seconds / STEPS / ROW
-        self._rows = float(np.clip(timed, *ROWS)) if timed else float(UNTIMED)
+        self._rows = prefixes_of_a_step(course)
         self._fit()
 
     def _fit(self) -> None:
@@ -121,6 +120,13 @@ class PathLessons(Lessons):
             states = [values[v, :, k][inside[v, :, k]] for v, k in zip(rates, at, strict=True)]
             found.append(prefix_tree(context[torch.from_numpy(rates), torch.from_numpy(at)], states))
         return found
+
+
+def prefixes_of_a_step(course: Course) -> float:
+    """How many prefixes a step can weigh, so that the budget has time for about `STEPS` of them."""
+    if course.seconds is None:
+        return float(UNTIMED)
+    return float(np.clip((1 - course.share) * course.seconds / STEPS / ROW, *ROWS))
 
 
 def _rows(blocks: list[PrefixTree]) -> float:

@@ -161,20 +161,24 @@ class Lessons(ABC):
         return torch.from_numpy(features.reshape(-1, features.shape[-1]).astype(np.float32))
 
 
-class ExactLessons(Lessons):
-    """Soft targets from tabulated exact laws: the loss is KL(exact || net), over drawn prefixes where they are many."""
+class SoftLessons(Lessons):
+    """Soft targets: a stock of laws, each with prefixes of its states and the exact conditionals after them.
 
-    def __init__(self, course: Course, plan: Plan, fsp: FSP) -> None:
-        super().__init__(course, replace(plan, every=max(2, NEWS // max(course.box.dimension, 1))))
-        self.fsp = fsp
+    The loss is the KL of these from the net's conditionals.
+    """
+
+    def __init__(self, course: Course, plan: Plan) -> None:
+        super().__init__(course, plan)
         self._pool: dict[str, Tensor] = {}
         self._laws, self._held = 0, 10**9
 
-    @property
-    def work(self) -> float:
-        """Every law of a batch with its prefixes, each at all positions."""
-        caps = self.course.layout.caps
-        return self.plan.batch * min(self.plan.rows, int(np.prod(caps[:-1], dtype=object))) * len(caps)
+    @abstractmethod
+    def lesson(self, number: int) -> dict[str, Tensor]:
+        """The laws of a chunk, tensors [laws, ...] of the same shapes in every chunk.
+
+        Named "context" [C], "values" [n, D] with their "weight" [n], the "targets" after them [n, sum of caps] and the
+        targets' weighed "entropy" [].
+        """
 
     @property
     def slots(self) -> int:
@@ -182,7 +186,7 @@ class ExactLessons(Lessons):
         return min(super().slots, self._held)
 
     def add(self, number: int) -> None:
-        """Tabulate the laws of a chunk."""
+        """Put the laws of a chunk in the stock."""
         lesson = self.lesson(number)
         self._laws = len(lesson["context"])
         self._held = max(4, int(STOCK / sum(tensor.nbytes for tensor in lesson.values())))
@@ -193,7 +197,7 @@ class ExactLessons(Lessons):
             self._pool[name][first : first + self._laws] = tensor
 
     def pick(self, net: Autoregressive, rng: np.random.Generator) -> tuple[Tensor, str, int]:
-        """The mean KL(exact || net) over some laws of the pool."""
+        """The mean KL(exact || net) over some laws of the stock."""
         available = min(self.made, self.slots) * self._laws
         chosen = torch.from_numpy(rng.integers(0, available, self.plan.batch))
         device = next(net.parameters()).device
@@ -201,8 +205,28 @@ class ExactLessons(Lessons):
         states = batch["values"].shape[0] * batch["values"].shape[1]
         return self.batch_loss(net, batch), f"laws {chosen[:4].tolist()} ... of the pool", states
 
+    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
+        """The mean KL(exact || net) over the laws."""
+        stated = torch.cat(net.log_conditionals(batch["context"], batch["values"]), dim=-1)
+        cross = -(batch["targets"] * stated).sum(dim=-1)
+        return ((cross * batch["weight"]).sum(dim=-1) - batch["entropy"]).mean()
+
+
+class ExactLessons(SoftLessons):
+    """Soft targets from tabulated exact laws, over drawn prefixes where there are many."""
+
+    def __init__(self, course: Course, plan: Plan, fsp: FSP) -> None:
+        super().__init__(course, replace(plan, every=max(2, NEWS // max(course.box.dimension, 1))))
+        self.fsp = fsp
+
+    @property
+    def work(self) -> float:
+        """Every law of a batch with its prefixes, each at all positions."""
+        caps = self.course.layout.caps
+        return self.plan.batch * min(self.plan.rows, int(np.prod(caps[:-1], dtype=object))) * len(caps)
+
     def lesson(self, number: int) -> dict[str, Tensor]:
-        """Exact conditionals of a chunk's laws: named tensors [laws, ...], always of the same shapes."""
+        """Exact conditionals of a chunk's laws."""
         rng, thetas, starts, times = self.draw(number)
         starts = np.tile(starts[:1], (len(starts), 1))  # one start a chunk: the laws are pushed together
         problem = Problem(self.course.model, times, thetas[0], PointMass(starts[0]))
@@ -230,12 +254,6 @@ class ExactLessons(Lessons):
         least = np.zeros(len(problem.model.network.species), dtype=np.int64)
         found = self.fsp.projector(problem).adapted(thetas, least, lambda law: spread(law.space, law.laws, self.window))
         return np.concatenate(found)
-
-    def batch_loss(self, net: Autoregressive, batch: Mapping[str, Tensor]) -> Tensor:
-        """The mean KL(exact || net) over the laws."""
-        stated = torch.cat(net.log_conditionals(batch["context"], batch["values"]), dim=-1)
-        cross = -(batch["targets"] * stated).sum(dim=-1)
-        return ((cross * batch["weight"]).sum(dim=-1) - batch["entropy"]).mean()
 
 
 def spread(space: StateSpace, p: Array, window: StateSpace) -> Array:

@@ -1,0 +1,49 @@
+"""Histories of the species upstream, and the Poisson means of those downstream that follow from them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .downstream import Downstream
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+def draw(
+    split: Downstream, thetas: Array, starts: Counts, times: Array, number: int, rng: np.random.Generator
+) -> tuple[Counts, Array]:
+    """`number` exact histories of each of N problems ([N, P], [N, S], [N]) up to its time.
+
+    Returns the counts there [N, number, S], zeros for the species downstream, and these species' means given the
+    history [N, number, D]. D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340 (the direct method), all at once.
+    """
+    problems = np.repeat(np.arange(len(times)), number)
+    ages, upstream = split.ages(thetas, times), list(split.upstream)
+    made, kinds = [r for r, _ in split.made], list(ages.sources)
+    changes = split.model.change[upstream]
+    counts, left = starts[problems].astype(np.int64), np.ones(len(problems))
+    inflow = np.zeros((len(problems), ages.spent.shape[-1]))
+    means = np.zeros((len(problems), len(split.species)))
+    running = np.arange(len(problems))
+    while len(running):
+        own = problems[running]
+        rates = split.model.propensities(counts[running], thetas[own])
+        before, inflow_now = inflow[running], np.zeros((len(running), inflow.shape[1]))
+        for r, kind in zip(made, kinds, strict=True):
+            inflow_now[:, kind] += rates[:, r]
+        # an inflow that begins when `left` of the time is left brings this much by the end, and so does less of one
+        means[running] += np.einsum("nq,ndq->nd", inflow_now - before, ages(own, left[running]))
+        inflow[running] = inflow_now
+        edges = np.cumsum(rates[:, upstream] * times[own, None], axis=1)
+        total = edges[:, -1] if upstream else np.zeros(len(running))
+        with np.errstate(divide="ignore"):
+            left[running] -= rng.standard_exponential(len(running)) / total
+        place = rng.random(len(running)) * total
+        going = left[running] > 0
+        fired = (edges[going] <= place[going, None]).sum(axis=1)
+        running = running[going]
+        counts[running] += changes[np.minimum(fired, len(upstream) - 1)]
+    shape = len(times), number
+    return counts.reshape(*shape, -1), np.maximum(means, 0.0).reshape(*shape, -1)
