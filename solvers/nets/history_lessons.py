@@ -68,13 +68,13 @@ class HistoryLessons(SoftLessons):
         times = rng.permutation(self.course.box.draw_times(len(thetas), rng))
         thetas, starts = thetas[: len(times)], starts[: len(times)]
         counts, means = draw(self.split, thetas, starts, times, HISTORIES, rng)
-        values, weight, targets = conditionals(self._tables(counts, means), self._prefixes, rng)
+        values, weight, targets = conditionals(self.tables(counts, means), self._prefixes, rng)
         features = self.course.box.encoding.encode(thetas, starts, times)
         entropy = -(weight * torch.special.xlogy(targets, targets).sum(dim=-1)).sum(dim=-1)
         context = torch.from_numpy(features.astype(np.float32))
         return {"context": context, "values": values, "weight": weight, "targets": targets, "entropy": entropy}
 
-    def _tables(self, counts: Counts, means: Array) -> list[Tensor]:
+    def tables(self, counts: Counts, means: Array) -> list[Tensor]:
         """Log-laws of the value at every position given each history: D tensors [N, K, cap_i]."""
         layout, result = self.course.layout, []
         found = layout.values(counts)
