@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kinetix.errors import RunError
+
 from .downstream import Downstream
 
 Array = NDArray[np.float64]
@@ -17,7 +19,8 @@ def draw(
     """`number` exact histories of each of N problems ([N, P], [N, S], [N]) up to its time.
 
     Returns the counts there [N, number, S], zeros for the species downstream, and these species' means given the
-    history [N, number, D]. D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340 (the direct method), all at once.
+    history [N, number, D]. D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340 (the direct method), all at once. A rate
+    that is negative or no number raises RunError.
     """
     problems = np.repeat(np.arange(len(times)), number)
     ages, upstream = split.ages(thetas, times), list(split.upstream)
@@ -30,6 +33,8 @@ def draw(
     while len(running):
         own = problems[running]
         rates = split.model.propensities(counts[running], thetas[own])
+        if not ((rates >= 0) & (rates < np.inf)).all():
+            _refuse(split, rates, counts[running])
         before, inflow_now = inflow[running], np.zeros((len(running), inflow.shape[1]))
         for r, kind in zip(made, kinds, strict=True):
             inflow_now[:, kind] += rates[:, r]
@@ -47,3 +52,17 @@ def draw(
         counts[running] += changes[np.minimum(fired, len(upstream) - 1)]
     shape = len(times), number
     return counts.reshape(*shape, -1), np.maximum(means, 0.0).reshape(*shape, -1)
+
+
+def _refuse(split: Downstream, rates: Array, counts: Counts) -> None:
+    """Name the first rate [n, R] that is none, and the state [n, S] upstream."""
+    network, wrong = split.model.network, ~((rates >= 0) & (rates < np.inf))
+    row, reaction = (int(v) for v in np.argwhere(wrong)[0])
+    state = ", ".join(
+        f"{name} = {counts[row, s]}" for s, name in enumerate(network.species_names) if s not in split.species
+    )
+    raise RunError(
+        f"the propensity of reaction {network.reactions[reaction].name!r} is {rates[row, reaction]:g}",
+        place=f"a history in state ({state})",
+        mend="mend its law",
+    )

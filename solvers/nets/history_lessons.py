@@ -65,8 +65,7 @@ class HistoryLessons(SoftLessons):
     def lesson(self, number: int) -> dict[str, Tensor]:
         """The laws of a chunk, from fresh histories."""
         rng, thetas, starts, _ = self.draw(number)
-        times = rng.permutation(self.course.box.draw_times(len(thetas), rng))
-        thetas, starts = thetas[: len(times)], starts[: len(times)]
+        times = np.resize(self.course.box.draw_times(len(thetas), rng), len(thetas))
         counts, means = draw(self.split, thetas, starts, times, HISTORIES, rng)
         values, weight, targets = conditionals(self.tables(counts, means), self._prefixes, rng)
         features = self.course.box.encoding.encode(thetas, starts, times)

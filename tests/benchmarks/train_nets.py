@@ -35,7 +35,10 @@ SMOOTHED = 20
 
 @dataclass(frozen=True)
 class Row:
-    """A figure: the box, the settings of MET, CPU seconds, how it is judged, the limits of the figures by name."""
+    """A figure: the box, the settings of MET, CPU seconds, how it is judged, the limits of the figures by name.
+
+    A limit is one of the mean over all problems, or, where its name ends in ", worst", of the largest.
+    """
 
     box: str
     seconds: float
@@ -46,9 +49,11 @@ class Row:
 
 
 PATHS = {"teacher": "trajectories"}
+HISTORIES = {"teacher": "histories"}
 UNTOLD = PATHS | {"means": False}
 PUBLISHED = {"teacher": "van", "rate": 2e-3, "means": False}
 """The paper's own mode: policy gradient from trained VANs, whose training counts; no exact means in the prompt."""
+LINEAR = {"means": 0.03, "means, worst": 0.10, "marginals": 0.012, "marginals, worst": 0.05}
 ROWS = {
     "birth-death, starts, without means, 60 s": Row("birth_death_fast_starts", 60, {}, {"means": False}),
     "birth-death, starts, 60 s": Row("birth_death_fast_starts", 60, {"mean": 0.012}),
@@ -66,9 +71,11 @@ ROWS = {
     "telegraph, 2 min": Row("telegraph", 120, {"mean": 0.04}),
     "bursting, 2 min": Row("bursting", 120, {"mean": 0.04}),
     "cascade15, without means, 15 min": Row("cascade15", 900, {}, UNTOLD, "poisson"),
-    "cascade15, 15 min": Row("cascade15", 900, {"marginals": 0.012, "worst": 0.05}, PATHS, "poisson"),
+    "cascade15, trajectories, 15 min": Row("cascade15", 900, {}, PATHS, "poisson"),
+    "cascade15, histories, 15 min": Row("cascade15", 900, LINEAR, HISTORIES, "poisson"),
     "mrna_turnover, without means, 15 min": Row("mrna_turnover", 900, {}, UNTOLD, "linear"),
-    "mrna_turnover, 15 min": Row("mrna_turnover", 900, {"marginals": 0.012, "worst": 0.05}, PATHS, "linear"),
+    "mrna_turnover, trajectories, 15 min": Row("mrna_turnover", 900, {}, PATHS, "linear"),
+    "mrna_turnover, histories, 15 min": Row("mrna_turnover", 900, LINEAR, HISTORIES, "linear"),
     "feed_forward_loop, 15 min": Row("feed_forward_loop", 900, {"marginals": 0.03, "pairs": 0.03}, PATHS, "paths"),
     "mapk16, 15 min": Row("mapk16", 900, {"marginals": 0.03, "pairs": 0.03}, PATHS, "paths"),
     "autoregulation, policy gradient, 10 min": Row("autoregulation", 600, {"mean": 0.03}, PUBLISHED),
@@ -77,7 +84,7 @@ ROWS = {
     "toggle, time alone, policy gradient, 5 min": Row("toggle_switch", 300, {"mean": 0.10}, PUBLISHED, time_alone=True),
     "toggle, time alone, trajectories, 5 min": Row("toggle_switch", 300, {}, PATHS, time_alone=True),
     "mrna_turnover, time alone, policy gradient, 20 min": Row(
-        "mrna_turnover", 1200, {"late": 0.05}, PUBLISHED, "means", time_alone=True
+        "mrna_turnover", 1200, {"late, worst": 0.05}, PUBLISHED, "means", time_alone=True
     ),
     "mrna_turnover, time alone, policy gradient, 5 min": Row(
         "mrna_turnover", 300, {}, PUBLISHED, "means", time_alone=True

@@ -7,6 +7,7 @@ from scipy.stats import poisson
 
 import kinetix as kx
 from kinetix.compiler import compile_network
+from kinetix.errors import RunError
 from kinetix.solvers.nets.downstream import Downstream
 from kinetix.solvers.nets.histories import draw
 from tests import exact
@@ -148,6 +149,16 @@ def test_with_nothing_upstream_there_is_one_history():
     )
     expected = kx.solve(network, [1.5], solver="mean-field").mean()[0]
     np.testing.assert_allclose(means[0], np.tile(expected, (3, 1)), rtol=1e-6)
+
+
+def test_a_law_that_turns_negative_is_refused():
+    """A second gene copy makes kon*(1 - Gu) negative. Mutant: no look at the rates, and a history without an end."""
+    model = compile_network(exact.telegraph(gene=2))
+    with pytest.raises(RunError, match=r"Gu = 2\): the propensity of reaction 'on' is -0.5"):
+        draw(
+            Downstream.of(model, [1]),
+            model.theta[None], model.initial[None], np.array([1.0]), 2, np.random.default_rng(0),
+        )  # fmt: skip
 
 
 def test_rates_of_zero():
