@@ -53,9 +53,11 @@ class MET:
     """Settings of a net over a box; `train` makes the net.
 
     `decoder` "film" or "attention" with `width`, `layers` and `heads`; `teacher` "fsp" (exact soft
-    targets), "trajectories", "histories" (of the species upstream, with the exact Poisson laws downstream), "van" (as published: a set of `vans` is trained in 40 % of the budget, then
-    rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy), several joined
-    by "+", which take turns, or "auto" (fsp where laws are few and cheap enough, else trajectories);
+    targets), "histories" (soft targets too: exact histories of the species upstream, with the Poisson laws that those
+    downstream have given these), "trajectories", "van" (as published: a set of `vans` is trained in 40 % of the
+    budget, then rewards the net by the `signal` "policy-gradient", or by "kl", which is less noisy), several joined by
+    "+", which take turns, or "auto" (fsp where laws are few and cheap enough; else histories where at least half of
+    the species are downstream of others; else trajectories);
     `contexts` rate vectors in the pool of exact laws, `batch` of these (or VANs) a step,
     `rate` the peak learning rate, `optimiser` "adamw", "orthogonal" (steps of `nets.descent` for hidden
     matrices) or "auto" (orthogonal where a step weighs enough to pay for them), `caps` species -> largest

@@ -77,7 +77,9 @@ class Downstream:
                 generator[:, to, place] += rates[:, place, r]
         for k, place in enumerate(sources):
             generator[:, place, depth + k] = 1.0
-        return Ages.of(torch.from_numpy(generator * times[:, None, None]), depth, [sources.index(k) for _, k in self.made])
+        return Ages.of(
+            torch.from_numpy(generator * times[:, None, None]), depth, [sources.index(k) for _, k in self.made]
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,10 @@
 """Coverage at one truth: how many of 20 fresh data sets have the true rates in their intervals.
 
 Cells of birth and death, of the telegraph gene (only the messenger is counted) and of the autoregulated gene (both
-counts) by exact trajectories, posteriors by `infer` under the exact likelihood. For every rate, the central 50 % and 90 % intervals that hold the truth, beside
-the numbers between which 20 right ones lie with a probability of 99.9 %. Prints markdown. Run
-`python tests/benchmarks/figures_coverage.py` (some twenty minutes on one core); exits 1 where chance does not explain a
-number.
+counts) by exact trajectories, posteriors by `infer` under the exact likelihood. For every rate, the central 50 % and
+90 % intervals that hold the truth, beside the numbers between which 20 right ones lie with a probability of 99.9 %.
+Prints markdown. Run `python tests/benchmarks/figures_coverage.py` (some twenty minutes on one core); exits 1 where
+chance does not explain a number.
 """
 
 import argparse

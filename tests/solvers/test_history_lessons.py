@@ -41,14 +41,12 @@ def products(seed, laws=2, histories=6, caps=(2, 3, 4)):
 
 
 def test_the_conditionals_are_those_of_the_mean_of_the_products():
-    """By the whole table of states, added up. Mutants: the last value forgotten; weights of the prefix's own history."""
+    """By the whole table of states, added up. Mutants: the last value forgotten; the prefix's own history alone."""
     tables, caps = products(0), (2, 3, 4)
     values, weight, targets = conditionals(tables, 4, np.random.default_rng(0))
     np.testing.assert_allclose(weight, 0.25)
     for law, row in itertools.product(range(2), range(4)):
-        table = sum(
-            np.einsum("i,j,k->ijk", *(t[law, k].exp().double().numpy() for t in tables)) for k in range(6)
-        )
+        table = sum(np.einsum("i,j,k->ijk", *(t[law, k].exp().double().numpy() for t in tables)) for k in range(6))
         at, start = values[law, row].tolist(), 0
         for i, cap in enumerate(caps):
             part = table.sum(axis=tuple(range(i + 1, 3)))[tuple(at[:i])]
