@@ -1,6 +1,6 @@
 """Rates where no exact law fits: a cascade of fifteen species, of which five were counted in 1,000 cells at one time.
 
-FSP refuses the law of all fifteen; a net that knows their means, taught by exact trajectories, weighs the cells, caught
+FSP refuses the law of all fifteen; a net that is told their means and taught by Poisson laws weighs the cells, caught
 while the wave still travels (in the steady state they would fix ratios of rates alone). This network happens to have a
 known law, a product of Poissons, as the net may find out: on a fine grid it says how far the net's posterior is off.
 
@@ -20,7 +20,7 @@ network, names = kx.load(MODELS / "cascade15.ant"), [f"X{k}" for k in SEEN]
 truth = {p.name: p.value for p in network.parameters}
 PRIOR = {name: kx.prior.log_uniform(value / 2, 2 * value) for name, value in truth.items()}  # the net's box as well
 counts = kx.solve(network, [T], solver="ssa", paths=CELLS, seed=ask.seed).trajectories[:, 0, np.array(SEEN) - 1]
-how = kx.MET(observed=names, width=64, layers=2, teacher="trajectories", held_out=0)  # the hidden ones come last
+how = kx.MET(observed=names, width=64, layers=2, held_out=0)  # the hidden ones come last
 net = how.train(network, times=(T, T), box=PRIOR, budget_cpu=SECONDS, seed=ask.seed)
 cells = kx.Observations.from_counts(names, T, counts)
 found = kx.infer(network, cells, prior=PRIOR, likelihood=net, exact=None, seed=ask.seed, **LENGTH)

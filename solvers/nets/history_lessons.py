@@ -5,10 +5,14 @@ over histories of a product: the counts upstream as they were found, Poisson law
 of states drawn from such a mean over a few histories, with its exact conditionals after them. The cross-entropy is
 linear in the law that is taught, and the mean over histories is right on average: so is the gradient, however few they
 are. It has much less noise than that of single states: D. Blackwell, Ann. Math. Stat. 18 (1947) 105.
+
+With so little noise a rare species can be learned as exactly as the others, if it counts as much: the KL of a position
+is weighed by one over the mean count there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +40,9 @@ MOST = 32
 
 EVERY = 4
 """Steps between new chunks, as far as time allows."""
+
+RARE = 20.0
+"""Most that the position of a rare species weighs; others weigh 1."""
 
 TINY = 1e-300
 """A mean of 0 has this for its logarithm."""
@@ -69,7 +76,9 @@ class HistoryLessons(SoftLessons):
         counts, means = draw(self.split, thetas, starts, times, HISTORIES, rng)
         values, weight, targets = conditionals(self.tables(counts, means), self._prefixes, rng)
         features = self.course.box.encoding.encode(thetas, starts, times)
-        entropy = -(weight * torch.special.xlogy(targets, targets).sum(dim=-1)).sum(dim=-1)
+        scale = scales(targets, self.course.layout.caps)
+        entropy = -(weight * (scale * torch.special.xlogy(targets, targets)).sum(dim=-1)).sum(dim=-1)
+        targets = scale * targets
         context = torch.from_numpy(features.astype(np.float32))
         return {"context": context, "values": values, "weight": weight, "targets": targets, "entropy": entropy}
 
@@ -93,6 +102,15 @@ def split_of(model: CompiledModel, box: Box) -> Downstream:
     """The species downstream in every problem of a box."""
     varied = set(box.encoding.species) | set(box.followers)
     return Downstream.of(model, [s for s, n in enumerate(box.start.tolist()) if n == 0 and s not in varied])
+
+
+def scales(targets: Tensor, caps: Sequence[int]) -> Tensor:
+    """What the KL of every position weighs, by the mean of its value: [N, n, sum of caps] -> [N, 1, sum of caps]."""
+    found = []
+    for part in targets.split(list(caps), dim=-1):
+        mean = (part @ torch.arange(part.shape[-1]).float()).mean(dim=-1)
+        found.append((1 / mean).clamp(1, RARE)[:, None, None].expand(-1, 1, part.shape[-1]))
+    return torch.cat(found, dim=-1)
 
 
 def conditionals(tables: list[Tensor], number: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

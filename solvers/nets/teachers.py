@@ -176,8 +176,8 @@ class SoftLessons(Lessons):
     def lesson(self, number: int) -> dict[str, Tensor]:
         """The laws of a chunk, tensors [laws, ...] of the same shapes in every chunk.
 
-        Named "context" [C], "values" [n, D] with their "weight" [n], the "targets" after them [n, sum of caps] and the
-        targets' weighed "entropy" [].
+        Named "context" [C], "values" [n, D] with their "weight" [n], the "targets" after them [n, sum of caps], scaled
+        position by position where one weighs more, and the targets' weighed "entropy" [], scaled alike.
         """
 
     @property

@@ -14,7 +14,7 @@ from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.decoder import Shape, make_net
 from kinetix.solvers.nets.first_order import FirstOrderMeans
 from kinetix.solvers.nets.histories import draw
-from kinetix.solvers.nets.history_lessons import VECTORS, HistoryLessons, conditionals
+from kinetix.solvers.nets.history_lessons import RARE, VECTORS, HistoryLessons, conditionals, scales
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.teachers import Course, Plan
 from kinetix.solvers.nets.training import seeded
@@ -115,7 +115,7 @@ def test_a_lesson():
     assert number > 1
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["context"], other["context"])
-    np.testing.assert_allclose(first["targets"].sum(dim=-1), 2.0, rtol=1e-5)
+    assert first["targets"].sum(dim=-1).min() >= 2  # a law at each of two positions, scaled by 1 or more
     assert len(lessons(times=(4, 4)).lesson(0)["values"]) == VECTORS
 
 
@@ -136,10 +136,32 @@ def test_the_mean_count_follows_the_time_of_its_own_law():
     (thetas, starts, times), top = seen[-1], teacher.course.layout.caps[1]
     means = FirstOrderMeans.of(teacher.course.model)
     expected = means(torch.from_numpy(thetas), torch.from_numpy(starts.astype(float)), torch.from_numpy(times))[:, 1]
-    own = found["targets"][..., 2:] @ torch.arange(top).float()
+    last = found["targets"][..., 2:]
+    own = last @ torch.arange(top).float() / last.sum(dim=-1)
     ratio = own.mean(dim=-1).double() / expected
     assert abs(ratio.mean() - 1) <= 5 * ratio.std() / np.sqrt(len(ratio))
     assert np.corrcoef(own.mean(dim=-1), expected)[0, 1] > 0.8
+
+
+def test_rare_species_weigh_as_much():
+    """One over the mean, between 1 and `RARE`; a net that states the targets has a loss of 0 with the scales too.
+
+    Mutants: the mean over the values without their probabilities; the entropy not scaled.
+    """
+    targets = torch.tensor([[[0.5, 0.5, 0.9, 0.1, 0.0], [0.5, 0.5, 0.7, 0.1, 0.2]]])
+    np.testing.assert_allclose(scales(targets, (2, 3)), [[[2.0, 2.0, 1 / 0.3, 1 / 0.3, 1 / 0.3]]], rtol=1e-6)
+    never, often = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.0, 0.0, 0.0, 1.0]]])
+    assert scales(never, (2,)).tolist() == [[[RARE, RARE]]]
+    assert scales(often, (4,)).tolist() == [[[1.0] * 4]]
+    lesson = lessons().lesson(0)
+    itself = lesson["targets"] / torch.cat([p.sum(-1, keepdim=True).expand_as(p) for p in parts(lesson)], dim=-1)
+    cross = -(torch.special.xlogy(lesson["targets"], itself).sum(dim=-1) * lesson["weight"]).sum(dim=-1)
+    np.testing.assert_allclose(cross, lesson["entropy"], rtol=1e-4)
+    assert lesson["targets"][..., 2:].sum(dim=-1).max() > 1
+
+
+def parts(lesson):
+    return lesson["targets"].split([2, lesson["targets"].shape[-1] - 2], dim=-1)
 
 
 def test_a_model_with_nothing_downstream_is_refused():
