@@ -12,7 +12,7 @@ from plotting import BLACK, BLUE, MODELS, PATHS, VERMILION, hellinger, options, 
 import kinetix as kx
 
 ask = options(__doc__)
-SECONDS, SEEN, FEWER = (8, 10_000, 1_000) if ask.quick else (180, 100_000, 10_000)  # CPU seconds; trajectories
+SECONDS, SEEN, FEWER = (8, 10_000, 1_000) if ask.quick else (90, 100_000, 10_000)  # CPU seconds; trajectories
 TIMES = [0.8, 10.0] if ask.quick else [0.4, 0.8, 1.2, 1.6, 2.0, 3.2, 4.8, 6.4, 8.0, 10.0]
 BOX, MET, FILE = {"k_syn": (10, 30)}, kx.MET(held_out=0), "02_mrna_turnover"
 if ask.published:

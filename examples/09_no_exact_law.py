@@ -4,7 +4,7 @@ FSP refuses the law of all fifteen; a net that is told their means and taught by
 while the wave still travels (in the steady state they would fix ratios of rates alone). This network happens to have a
 known law, a product of Poissons, as the net may find out: on a fine grid it says how far the net's posterior is off.
 
-    python examples/09_no_exact_law.py [--quick] [--seed 1] [--output out]       five minutes of CPU
+    python examples/09_no_exact_law.py [--quick] [--seed 1] [--output out]       two minutes of CPU
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.stats import gamma
 import kinetix as kx
 
 ask = options(__doc__)
-SECONDS, LENGTH = (3, {"steps": 16}) if ask.quick else (240, {})  # CPU seconds; else until the chains agree
+SECONDS, LENGTH = (3, {"steps": 16}) if ask.quick else (60, {})  # CPU seconds; else until the chains agree
 T, CELLS, SEEN = 2.0, 1_000, (1, 5, 9, 12, 14)  # when, how many, which species
 network, names = kx.load(MODELS / "cascade15.ant"), [f"X{k}" for k in SEEN]
 truth = {p.name: p.value for p in network.parameters}
