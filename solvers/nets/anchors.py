@@ -20,7 +20,8 @@ from kinetix.solvers.fsp import FSP
 
 from .autoregressive import Autoregressive
 from .box import Box
-from .certificate import SEED, held_out, hellinger
+from .distance import hellinger
+from .held_out import SEED, held_out
 from .net_law import NetLaw
 
 Array = NDArray[np.float64]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,14 @@ from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.ssa import simulate
 
+from .against_histories import against_histories
 from .autoregressive import Autoregressive
 from .averaged import Averaged
 from .box import Box
 from .budget import Record
+from .distance import hellinger, summary
+from .downstream import Downstream
+from .held_out import SEED, Context, held_out
 from .layout import Layout
 from .net_law import TABLE, NetLaw
 from .training import threads
@@ -36,35 +39,10 @@ from .training import threads
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-SEED = 20230704
-"""Of the held-out contexts: the same for every net over a box, and never used in training."""
-
 FLOOR_PATHS = 10_000
 
 BATCHED = 20_000_000
 """Probabilities of all held-out laws up to which they are also tabulated in one batch, for what that costs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Context:
-    """A held-out problem: theta [P], initial counts [S], time."""
-
-    theta: Array
-    start: Counts
-    time: float
-
-
-def held_out(box: Box, number: int, seed: int = SEED) -> list[Context]:
-    """Contexts over the box; half of the times uniform, half log-uniform on [t1/200, t1]."""
-    rng = np.random.default_rng(seed)
-    thetas, starts = box.at(rng.random((number, box.dimension)))
-    t0, t1 = box.encoding.times
-    if t0 == t1:
-        return [Context(*row, t1) for row in zip(thetas, starts, strict=True)]
-    low = max(t0, t1 / 200)
-    even, logarithmic = t0 + (t1 - t0) * rng.random(number), low * (t1 / low) ** rng.random(number)
-    times = np.where(np.arange(number) % 2 == 0, np.maximum(even, 1e-6 * t1), logarithmic)
-    return [Context(*row) for row in zip(thetas, starts, times.tolist(), strict=True)]
 
 
 def certify(
@@ -126,13 +104,20 @@ def certify_times(
 def judged(
     network: ReactionNetwork, contexts: Sequence[Context], law: Callable[[Context], NetLaw], layout: Layout
 ) -> dict[str, Any]:
-    """The figures of the laws that a net states in contexts, against exact laws where they fit, else against paths."""
+    """The figures of the laws that a net states in contexts, against exact laws where they fit.
+
+    Elsewhere against histories, if at least half of the species are downstream of others, else against trajectories.
+    """
     with threads(1):
         if layout.window.size <= TABLE:
             try:
                 return _against_exact(network, contexts, law, layout)
             except TruncationError:
                 pass
+        empty = np.all([c.start == 0 for c in contexts], axis=0)
+        split = Downstream.of(compile_network(network), np.nonzero(empty)[0].tolist())
+        if split.most_of(layout.species):
+            return against_histories(split, contexts, law, layout)
         return _against_paths(network, contexts, law, layout)
 
 
@@ -152,11 +137,6 @@ def _training(record: Record) -> dict[str, Any]:
         "wall_seconds": record.wall_seconds,
         "notes": list(record.notes),
     }
-
-
-def hellinger(p: Array, q: Array) -> float:
-    """sqrt(1 - sum sqrt(p q)) of two laws on the same states."""
-    return float(np.sqrt(max(0.0, 1.0 - np.sqrt(p * q).sum())))
 
 
 def _against_exact(
@@ -195,10 +175,10 @@ def _against_exact(
             marginal[names[s]][k], marginal_floor[names[s]][k] = hellinger(exact_p, stated), hellinger(exact_p, floor_p)
     return {
         "against": "exact laws (fsp, leak 1e-9)",
-        "joint": {**_summary(joint), "floor": float(floor.mean()), "below_floor": float((joint < floor).mean())},
+        "joint": {**summary(joint), "floor": float(floor.mean()), "below_floor": float((joint < floor).mean())},
         "species": {
             name: {
-                **_summary(h),
+                **summary(h),
                 "floor": float(marginal_floor[name].mean()),
                 "below_floor": float((h < marginal_floor[name]).mean()),
             }
@@ -233,16 +213,9 @@ def _against_paths(
         gains[k] = float((np.maximum(own.log_prob(paths[:n]), -50.0) - independent).mean())
     return {
         "against": f"{n} exact trajectories a context (no exact law fits in memory): noisy, compare with the floor",
-        "species": {name: {**_summary(h), "floor": float(f.mean())} for name, (h, f) in species.items()},
+        "species": {name: {**summary(h), "floor": float(f.mean())} for name, (h, f) in species.items()},
         "log_likelihood_over_product_of_marginals": {"mean": float(gains.mean()), "min": float(gains.min())},
     }
-
-
-def _summary(values: Array) -> dict[str, float]:
-    points: Mapping[str, Callable[[Array], Any]] = {
-        "mean": np.mean, "median": np.median, "p90": lambda v: np.quantile(v, 0.9), "max": np.max
-    }  # fmt: skip
-    return {name: float(f(values)) for name, f in points.items()}
 
 
 def _statement(number: int, figures: Mapping[str, Any]) -> str:
@@ -256,6 +229,21 @@ def _statement(number: int, figures: Mapping[str, Any]) -> str:
             "A statistical statement, not a bound; it says nothing about problems outside the box."
         )
     worst = max(h["max"] for h in figures["species"].values())
+    if any("noise" in h for h in figures["species"].values()):
+        noise, kl = max(h["noise"] for h in figures["species"].values()), figures.get("kl_per_sample")
+        joint = (
+            "No figure for the joint law."
+            if kl is None
+            else (
+                f"Of the joint law a draw tells {kl['mean']:.4f} nats against the net (standard error "
+                f"{figures['kl_error']:.4f}), in the worst problem {kl['max']:.4f}."
+            )
+        )
+        return (
+            f"With 95 % confidence the marginals of at least {claim} are within Hellinger distance {worst:.4f} of the "
+            f"exact ones (the worst of {number} held-out problems; known to {noise:.4f}). {joint} "
+            "A statistical statement, not a bound; it says nothing about problems outside the box."
+        )
     return (
         f"With 95 % confidence the marginals of at least {claim} score below {worst:.4f} against {FLOOR_PATHS} "
         f"trajectories (the worst of {number} held-out problems), noise included. No figure for the joint law."

@@ -64,6 +64,10 @@ class Downstream:
         own = {r for r, *_ in (*self.made, *self.moves)}
         return tuple(r for r, change in enumerate(self.model.change) if change.any() and r not in own)
 
+    def most_of(self, species: Collection[int]) -> bool:
+        """Whether at least half of some species are downstream."""
+        return bool(self.species) and 2 * len(set(self.species) & set(species)) >= len(species)
+
     def ages(self, thetas: Array, times: Array) -> Ages:
         """Where molecules of every age are, up to each of the times [N], at rate vectors [N, P]."""
         depth, sources = len(self.species), sorted({k for _, k in self.made})

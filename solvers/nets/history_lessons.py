@@ -107,7 +107,7 @@ def split_of(model: CompiledModel, box: Box) -> Downstream:
 def scales(targets: Tensor, caps: Sequence[int]) -> Tensor:
     """What the KL of every position weighs, by the mean of its value: [N, n, sum of caps] -> [N, 1, sum of caps]."""
     found = []
-    for part in targets.split(list(caps), dim=-1):
+    for part in torch.split(targets, list(caps), dim=-1):
         mean = (part @ torch.arange(part.shape[-1]).float()).mean(dim=-1)
         found.append((1 / mean).clamp(1, RARE)[:, None, None].expand(-1, 1, part.shape[-1]))
     return torch.cat(found, dim=-1)

@@ -75,8 +75,7 @@ def choose(
         subjects = Subjects(model, thetas, starts, box.encoding.times)
         window = subjects.window(np.random.default_rng(root))
     if names == ["auto"]:
-        downstream = set(split_of(model, box).species) & set(window.free)
-        names = ["histories" if 2 * len(downstream) >= len(window.free) else "trajectories"]
+        names = ["histories" if split_of(model, box).most_of(window.free) else "trajectories"]
     makers = [_MAKERS[name] for name in names]
     make = makers[0] if len(makers) == 1 else partial(InTurn.of, makers)
     return _capped(window, caps, model), "+".join(names), make

@@ -16,7 +16,7 @@ import kinetix as kx
 from kinetix.app.tables import read_box
 from kinetix.problem import Problem
 from kinetix.solvers.nets.box import Box
-from kinetix.solvers.nets.certificate import SEED, held_out
+from kinetix.solvers.nets.held_out import SEED, held_out
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODELS, BOXES = EXAMPLES / "models", EXAMPLES / "boxes"

@@ -17,7 +17,8 @@ import numpy as np
 import kinetix as kx
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.budget import Budget
-from kinetix.solvers.nets.certificate import Context, held_out, judged
+from kinetix.solvers.nets.certificate import judged
+from kinetix.solvers.nets.held_out import Context, held_out
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.solvers.nets.path_teacher import Subjects

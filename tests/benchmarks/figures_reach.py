@@ -19,8 +19,9 @@ import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.distribution import PointMass, Tabulated
 from kinetix.problem import Problem
-from kinetix.solvers.nets.certificate import Context, held_out, hellinger
 from kinetix.solvers.nets.decoder import Film, Shape
+from kinetix.solvers.nets.distance import hellinger
+from kinetix.solvers.nets.held_out import Context, held_out
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.net_law import NetLaw
 from kinetix.solvers.nets.trained_met import TrainedMET

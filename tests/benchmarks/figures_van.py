@@ -17,7 +17,8 @@ from scipy.linalg import expm
 from scipy.stats import poisson
 
 import kinetix as kx
-from kinetix.solvers.nets.certificate import Context, judged
+from kinetix.solvers.nets.certificate import judged
+from kinetix.solvers.nets.held_out import Context
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
 RATES = ("sigma_u", "sigma_b", "rho_u", "rho_b")

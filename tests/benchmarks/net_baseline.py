@@ -16,7 +16,8 @@ import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.distribution import PointMass, Tabulated
 from kinetix.problem import Problem
-from kinetix.solvers.nets.certificate import Context, hellinger
+from kinetix.solvers.nets.distance import hellinger
+from kinetix.solvers.nets.held_out import Context
 from kinetix.space import StateSpace
 from tests.benchmarks.net_judges import trajectories
 

@@ -7,7 +7,7 @@ import numpy as np
 import kinetix as kx
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.budget import Budget
-from kinetix.solvers.nets.certificate import SEED, Context, held_out
+from kinetix.solvers.nets.held_out import SEED, Context, held_out
 from kinetix.solvers.nets.trained_met import TrainedMET
 
 OFF = 0.5

@@ -21,7 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import kinetix as kx
-from kinetix.solvers.nets.certificate import Context, held_out
+from kinetix.solvers.nets.held_out import Context, held_out
 from tests.benchmarks import net_judges as judges
 from tests.benchmarks.contexts import system
 from tests.benchmarks.net_baseline import at_equal_cpu

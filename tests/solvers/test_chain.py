@@ -9,7 +9,7 @@ from kinetix.errors import RunError, SettingError, UnsupportedFeature
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.nets.box import Box
-from kinetix.solvers.nets.certificate import hellinger
+from kinetix.solvers.nets.distance import hellinger
 from kinetix.solvers.nets.mixture import Mixture
 from kinetix.solvers.nets.trained_met import TrainedMET
 from kinetix.space import StateSpace

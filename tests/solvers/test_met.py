@@ -14,7 +14,8 @@ from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.met import MET
-from kinetix.solvers.nets.certificate import held_out, hellinger
+from kinetix.solvers.nets.distance import hellinger
+from kinetix.solvers.nets.held_out import held_out
 from kinetix.solvers.nets.trained import OutsideBoxWarning
 from tests.exact import autoregulation, birth_death, network
 

@@ -8,7 +8,7 @@ from scipy.stats import poisson
 
 from kinetix.compiler import compile_network
 from kinetix.problem import Problem
-from kinetix.solvers.nets.certificate import hellinger
+from kinetix.solvers.nets.distance import hellinger
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.natural_gradient import NaturalGradient, natural_step, rewards_of, score_gram
 from kinetix.solvers.nets.recurrent import Recurrent

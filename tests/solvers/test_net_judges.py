@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import poisson
 
 import kinetix as kx
-from kinetix.solvers.nets.certificate import held_out
+from kinetix.solvers.nets.held_out import held_out
 from kinetix.space import StateSpace
 from tests.benchmarks import net_judges as judges
 from tests.benchmarks.net_baseline import at_equal_cpu, smoothed

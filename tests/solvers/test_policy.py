@@ -9,7 +9,7 @@ from kinetix.compiler import compile_network
 from kinetix.errors import SettingError
 from kinetix.solvers.met import MET
 from kinetix.solvers.nets.box import Box
-from kinetix.solvers.nets.certificate import hellinger
+from kinetix.solvers.nets.distance import hellinger
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.policy import Draws, SetSettings, VANLessons, policy_gradient, position_divergence
 from kinetix.solvers.nets.recurrent import Recurrent

@@ -7,7 +7,7 @@ import kinetix as kx
 from kinetix.errors import SettingError, UnsupportedFeature
 from kinetix.solvers.met import MET
 from kinetix.solvers.nets.box import Box
-from kinetix.solvers.nets.certificate import hellinger
+from kinetix.solvers.nets.distance import hellinger
 from tests.exact import beta_poisson_pmf
 
 INF = (np.inf, np.inf)

@@ -16,8 +16,8 @@ from kinetix.expressions import TIME, symbol
 from kinetix.network import Parameter, Reaction, ReactionNetwork, Species
 from kinetix.problem import Problem
 from kinetix.solver import BatchSolver
-from kinetix.solvers.nets.certificate import hellinger
 from kinetix.solvers.nets.checkpoint import Weights, load_net
+from kinetix.solvers.nets.distance import hellinger
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.path_teacher import PathTeacher
 from kinetix.solvers.nets.recurrent import Recurrent
