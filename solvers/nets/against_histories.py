@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
-from scipy.stats import poisson
 
-from .averaged import Averaged
 from .distance import hellinger, summary
 from .downstream import Downstream
+from .evenly import Evenly
 from .held_out import Context
 from .histories import draw
 from .layout import Layout
@@ -26,8 +25,9 @@ from .net_law import NetLaw
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-HISTORIES, STATES, PATHS = 10_000, 1_000, 10_000
-"""Histories that a law is the mean over, states at which the joint law is weighed, trajectories of the floor."""
+HISTORIES, STATES, PATHS, DRAWS = 10_000, 500, 10_000, 4096
+"""Histories that a law is the mean over, states at which the joint law is weighed, trajectories of the floor, draws of
+the net (a power of 2) whose conditionals are averaged."""
 
 BLOCK = 100
 """States that are weighed at once."""
@@ -54,9 +54,9 @@ def against_histories(
     for k, c in enumerate(contexts):
         counts, means = draw(split, c.theta[None], c.start[None], np.array([c.time]), HISTORIES + STATES, rng)
         stated = law(c)
-        averaged = Averaged.of(stated.net, stated.context, HISTORIES, int(rng.integers(2**62)))
-        for position, s in enumerate(layout.species):
-            p = averaged.marginal(position)
+        evenly = Evenly.of(stated.net, stated.context[None], DRAWS, int(rng.integers(2**62)))
+        for position, (s, marginal) in enumerate(zip(layout.species, evenly.marginals, strict=True)):
+            p = marginal[0].cpu().numpy()
             some = np.arange(len(p)) + layout.lower[position]
             first, second = (_marginal(split, s, counts[0, half], means[0, half], some) for half in _halves())
             exact = (first + second) / 2
@@ -95,7 +95,8 @@ def _marginal(split: Downstream, species: int, counts: Counts, means: Array, som
     if species not in split.species:
         return np.asarray((counts[:, species] == some[:, None]).mean(axis=1))
     mean = means[:, split.species.index(species)]
-    return np.asarray(poisson.pmf(some[:, None], mean).mean(axis=1))
+    logs = np.log(np.maximum(mean, TINY)) * some[:, None] - gammaln(some + 1)[:, None] - mean
+    return np.asarray(np.exp(logs).mean(axis=1))
 
 
 def log_law(split: Downstream, states: Counts, counts: Counts, means: Array) -> tuple[Array, Array]:
