@@ -72,7 +72,7 @@ ROWS = {
     "bursting, 2 min": Row("bursting", 120, {"mean": 0.04}),
     "cascade15, without means, 15 min": Row("cascade15", 900, {}, UNTOLD, "poisson"),
     "cascade15, trajectories, 15 min": Row("cascade15", 900, {}, PATHS, "poisson"),
-    "cascade15, histories, 15 min": Row("cascade15", 900, LINEAR, HISTORIES, "poisson"),
+    "cascade15, histories, 1 min": Row("cascade15", 60, LINEAR, HISTORIES, "poisson"),
     "mrna_turnover, without means, 15 min": Row("mrna_turnover", 900, {}, UNTOLD, "linear"),
     "mrna_turnover, trajectories, 15 min": Row("mrna_turnover", 900, {}, PATHS, "linear"),
     "mrna_turnover, histories, 15 min": Row("mrna_turnover", 900, LINEAR, HISTORIES, "linear"),
