@@ -92,10 +92,12 @@ def certify_times(
     if times:
         figures = judged(network, [Context(model.theta, model.initial, float(t)) for t in times], law, layout)
         at = ", ".join(f"{t:.4g}" for t in times)
-        where = "Hellinger distances of the joint law to the exact one are those at"
+        what = "Hellinger distances of the joint law to the exact one"
         if "joint" not in figures:
-            where = "the distances of the marginals to exact trajectories are those at"
-        statement = f"The {where} the times {at} of the one problem that the net knows; measured, not a bound."
+            what = f"distances of the marginals to {figures['against'].partition(' (')[0]}"
+        statement = (
+            f"The {what} are those at the times {at} of the one problem that the net knows; measured, not a bound."
+        )
         result |= figures | {"checked_times": [float(t) for t in times], "statement": statement}
     result["certificate_cpu_seconds"] = time.process_time() - began
     return result
