@@ -18,7 +18,7 @@ from .distance import hellinger, summary
 from .downstream import Downstream
 from .evenly import Evenly
 from .held_out import Context
-from .histories import draw
+from .histories import draw_histories
 from .layout import Layout
 from .net_law import NetLaw
 
@@ -52,7 +52,7 @@ def against_histories(
     own, floor, noise = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     kl, errors, known = np.zeros(len(contexts)), np.zeros(len(contexts)), True
     for k, c in enumerate(contexts):
-        counts, means = draw(split, c.theta[None], c.start[None], np.array([c.time]), HISTORIES + STATES, rng)
+        counts, means = draw_histories(split, c.theta[None], c.start[None], np.array([c.time]), HISTORIES + STATES, rng)
         stated = law(c)
         evenly = Evenly.of(stated.net, stated.context[None], DRAWS, int(rng.integers(2**62)))
         for position, (s, marginal) in enumerate(zip(layout.species, evenly.marginals, strict=True)):

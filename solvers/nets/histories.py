@@ -13,14 +13,14 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def draw(
+def draw_histories(
     split: Downstream, thetas: Array, starts: Counts, times: Array, number: int, rng: np.random.Generator
 ) -> tuple[Counts, Array]:
     """`number` exact histories of each of N problems ([N, P], [N, S], [N]) up to its time.
 
     Returns the counts there [N, number, S], zeros for the species downstream, and these species' means given the
     history [N, number, D]. D. T. Gillespie, J. Phys. Chem. 81 (1977) 2340 (the direct method), all at once. A rate
-    that is negative or no number raises RunError.
+    that is negative or no number raises RunError, and so does a count below zero.
     """
     problems = np.repeat(np.arange(len(times)), number)
     ages, upstream = split.ages(thetas, times), list(split.upstream)
@@ -49,7 +49,12 @@ def draw(
         going = left[running] > 0
         fired = (edges[going] <= place[going, None]).sum(axis=1)
         running = running[going]
-        counts[running] += changes[np.minimum(fired, len(upstream) - 1)]
+        chosen = np.minimum(fired, len(upstream) - 1)
+        counts[running] += changes[chosen]
+        if (below := (counts[running] < 0).any(axis=1)).any():
+            name = split.model.network.reactions[upstream[int(chosen[below][0])]].name
+            mend = "make its law zero where the reactants are too few (KX108)"
+            raise RunError(f"reaction {name!r} would make a count negative", place="a history", mend=mend)
     shape = len(times), number
     return counts.reshape(*shape, -1), np.maximum(means, 0.0).reshape(*shape, -1)
 

@@ -25,7 +25,7 @@ from kinetix.errors import UnsupportedFeature
 
 from .box import Box
 from .downstream import Downstream
-from .histories import draw
+from .histories import draw_histories
 from .path_lessons import prefixes_of_a_step
 from .teachers import Course, Plan, SoftLessons
 
@@ -43,9 +43,6 @@ EVERY = 4
 
 RARE = 20.0
 """Most that the position of a rare species weighs; others weigh 1."""
-
-TINY = 1e-300
-"""A mean of 0 has this for its logarithm."""
 
 
 class HistoryLessons(SoftLessons):
@@ -73,7 +70,7 @@ class HistoryLessons(SoftLessons):
         """The laws of a chunk, from fresh histories."""
         rng, thetas, starts, _ = self.draw(number)
         times = np.resize(self.course.box.draw_times(len(thetas), rng), len(thetas))
-        counts, means = draw(self.split, thetas, starts, times, HISTORIES, rng)
+        counts, means = draw_histories(self.split, thetas, starts, times, HISTORIES, rng)
         values, weight, targets = conditionals(self.tables(counts, means), self._prefixes, rng)
         features = self.course.box.encoding.encode(thetas, starts, times)
         scale = scales(targets, self.course.layout.caps)
@@ -88,7 +85,7 @@ class HistoryLessons(SoftLessons):
         found = layout.values(counts)
         for i, (s, cap, lower) in enumerate(zip(layout.species, layout.caps, layout.lower.tolist(), strict=True)):
             if s in self.split.species:
-                mean = torch.from_numpy(means[..., self.split.species.index(s)]).float().clamp(min=TINY)[..., None]
+                mean = torch.from_numpy(means[..., self.split.species.index(s)]).float()[..., None]
                 n = torch.arange(lower, lower + cap, dtype=torch.float32)
                 logs = torch.log_softmax(torch.special.xlogy(n, mean) - torch.lgamma(n + 1), dim=-1)
             else:

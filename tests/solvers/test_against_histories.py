@@ -13,7 +13,7 @@ from kinetix.solvers.nets.against_histories import log_law
 from kinetix.solvers.nets.certificate import judged
 from kinetix.solvers.nets.downstream import Downstream
 from kinetix.solvers.nets.held_out import held_out
-from kinetix.solvers.nets.histories import draw
+from kinetix.solvers.nets.histories import draw_histories
 from kinetix.solvers.nets.net_law import NetLaw
 from tests import exact
 
@@ -65,7 +65,7 @@ def test_few_histories_are_corrected_for_their_noise():
     states = np.array([[0, 0], [1, 3], [0, 9], [1, 15]])
     split, rng = Downstream.of(model, [1]), np.random.default_rng(0)
     thetas, starts = np.tile(model.theta, (number, 1)), np.tile(model.initial, (number, 1))
-    counts, means = draw(split, thetas, starts, np.full(number, 2.0), 60, rng)
+    counts, means = draw_histories(split, thetas, starts, np.full(number, 2.0), 60, rng)
     found = np.array([log_law(split, states, c, m)[0] for c, m in zip(counts, means, strict=True)])
     gap = found - np.log([law[tuple(s)] for s in states.tolist()])
     np.testing.assert_array_less(np.abs(gap.mean(axis=0)), 5 * gap.std(axis=0) / np.sqrt(number))

@@ -9,7 +9,7 @@ import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.errors import RunError
 from kinetix.solvers.nets.downstream import Downstream
-from kinetix.solvers.nets.histories import draw
+from kinetix.solvers.nets.histories import draw_histories
 from tests import exact
 
 TWO_GENES = """
@@ -111,7 +111,9 @@ def test_a_law_is_the_mean_over_histories_of_poisson_laws():
     thetas = np.stack([model.theta, model.theta * [3.0, 0.5, 0.4, 2.0]])
     times, number = np.array([0.7, 2.0]), 20_000
     found = Downstream.of(model, [1])
-    counts, means = draw(found, thetas, np.tile(model.initial, (2, 1)), times, number, np.random.default_rng(4))
+    counts, means = draw_histories(
+        found, thetas, np.tile(model.initial, (2, 1)), times, number, np.random.default_rng(4)
+    )
     assert counts.shape == (2, number, 2)
     assert not counts[..., 1].any()
     for k in range(2):
@@ -132,7 +134,7 @@ def test_two_genes_and_a_way_back():
     network = kx.parse(TWO_GENES)
     model, found = compile_network(network), split(network)
     number, until = 4000, 2.5
-    counts, means = draw(
+    counts, means = draw_histories(
         found, model.theta[None], model.initial[None], np.array([until]), number, np.random.default_rng(9)
     )
     expected = kx.solve(network, [until], solver="mean-field").mean()[0]
@@ -144,7 +146,7 @@ def test_with_nothing_upstream_there_is_one_history():
     """A cascade's law is a product of Poisson laws: the same means at every draw, those of the linear equation."""
     network = exact.cascade(5)
     model = compile_network(network)
-    _, means = draw(
+    _, means = draw_histories(
         split(network), model.theta[None], model.initial[None], np.array([1.5]), 3, np.random.default_rng(0)
     )
     expected = kx.solve(network, [1.5], solver="mean-field").mean()[0]
@@ -155,17 +157,27 @@ def test_a_law_that_turns_negative_is_refused():
     """A second gene copy makes kon*(1 - Gu) negative. Mutant: no look at the rates, and a history without an end."""
     model = compile_network(exact.telegraph(gene=2))
     with pytest.raises(RunError, match=r"Gu = 2\): the propensity of reaction 'on' is -0.5"):
-        draw(
+        draw_histories(
             Downstream.of(model, [1]),
             model.theta[None], model.initial[None], np.array([1.0]), 2, np.random.default_rng(0),
         )  # fmt: skip
+
+
+def test_a_count_below_zero_is_refused():
+    """A gene that is lost at a rate that does not ask for it. Mutant: no look at the counts."""
+    network = kx.parse("model m; species G = 1, M = 0; G -> ; 5; -> G; 0.1; G -> G + M; 2; M -> ; M; end")
+    model = compile_network(network)
+    with pytest.raises(RunError, match="would make a count negative.*KX108"):
+        draw_histories(
+            Downstream.of(model, [1]), model.theta[None], model.initial[None], np.ones(1), 9, np.random.default_rng(0)
+        )
 
 
 def test_rates_of_zero():
     """No inflow and no move: nothing is made, and no history ends in a NaN."""
     model = compile_network(exact.telegraph(gene=1))
     thetas = np.array([[0.0, 0.0, 5.0, 0.0], [1.0, 1.0, 0.0, 1.0]])
-    _, means = draw(
+    _, means = draw_histories(
         Downstream.of(model, [1]), thetas, np.tile(model.initial, (2, 1)), np.full(2, 2.0), 4, np.random.default_rng(1)
     )
     np.testing.assert_allclose(means[0], 10.0, rtol=1e-9)

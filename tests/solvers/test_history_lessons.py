@@ -13,7 +13,7 @@ from kinetix.prompt import PromptEncoding
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.decoder import Shape, make_net
 from kinetix.solvers.nets.first_order import FirstOrderMeans
-from kinetix.solvers.nets.histories import draw
+from kinetix.solvers.nets.histories import draw_histories
 from kinetix.solvers.nets.history_lessons import RARE, VECTORS, HistoryLessons, conditionals, scales
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.teachers import Course, Plan
@@ -90,7 +90,7 @@ def test_the_loss_is_right_on_average():
     thetas, starts, times = np.tile(model.theta, (laws, 1)), np.tile(model.initial, (laws, 1)), np.full(laws, until)
     rng, found = np.random.default_rng(7), []
     for _ in range(40):
-        counts, means = draw(teacher.split, thetas, starts, times, 4, rng)
+        counts, means = draw_histories(teacher.split, thetas, starts, times, 4, rng)
         values, _, targets = conditionals(teacher.tables(counts, means), 2, rng)
         with torch.no_grad():
             logs = torch.cat(net.log_conditionals(context.expand(laws, -1), values), dim=-1)

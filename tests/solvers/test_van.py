@@ -210,7 +210,9 @@ def test_it_is_a_solver_and_says_how_good_it_is(net, stepped):
     assert solution.meta["certificate"] == net.certificate
     assert net.certificate["joint"]["mean"] < 0.05
     assert len(net.certificate["checked_times"]) == 8
-    assert net.certificate["statement"].startswith("The Hellinger distances of the joint law to the exact one are those")
+    assert net.certificate["statement"].startswith(
+        "The Hellinger distances of the joint law to the exact one are those"
+    )
     assert "not a bound" in net.certificate["statement"]
     assert net.certificate["training"]["steps"] == 500
     assert (net.box, net.times, stepped.times[1]) == ({}, (0.0, 4.0), 1.5)
