@@ -167,7 +167,7 @@ def test_a_count_below_zero_is_refused():
     """A gene that is lost at a rate that does not ask for it. Mutant: no look at the counts."""
     network = kx.parse("model m; species G = 1, M = 0; G -> ; 5; -> G; 0.1; G -> G + M; 2; M -> ; M; end")
     model = compile_network(network)
-    with pytest.raises(RunError, match="would make a count negative.*KX108"):
+    with pytest.raises(RunError, match=r"would make a count negative.*KX108"):
         draw_histories(
             Downstream.of(model, [1]), model.theta[None], model.initial[None], np.ones(1), 9, np.random.default_rng(0)
         )
