@@ -1,7 +1,7 @@
 """Posteriors by a net, corrected by few exact likelihoods, against exact chains of three marked rate vectors.
 
 1,000 cells of the autoregulated gene at t = 10 (both counts), uniform priors over the published box, a net
-trained for five CPU minutes (--seconds). References are chains under FSP of their own. Shifts of the means are in exact
+trained for fifteen CPU minutes (--seconds). References are chains under FSP of their own. Shifts of the means are in exact
 standard deviations; `evaluations` are all exact likelihoods that were asked for, `ESS` what the corrected
 draws are worth, chain and weights together. Run `python tests/benchmarks/figures_inference.py`; exits 1 where
 a corrected mean is off by more than 0.1 sd or 500 evaluations give fewer than 400 effective draws. Chains are
@@ -21,7 +21,7 @@ import kinetix as kx
 ROOT = Path(__file__).parents[2]
 BOX = {"sigma_u": (0, 2), "sigma_b": (0, 0.1), "rho_u": (0, 10), "rho_b": (0, 100)}
 TRUTHS = ((0.94, 0.01, 8.40, 28.1), (0.69, 0.07, 7.2, 40.6), (0.44, 0.08, 0.94, 53.1))
-CELLS, TIME, SECONDS, EXACT = 1000, 10.0, 300, 500
+CELLS, TIME, SECONDS, EXACT = 1000, 10.0, 900, 500
 FAR, WORTH = 0.1, 400
 
 
@@ -94,7 +94,7 @@ def speeds(network: kx.ReactionNetwork, net: kx.Solver) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, default=ROOT / "out" / "inference")
-    parser.add_argument("--steps", type=int, default=4500, help="of the exact chains")
+    parser.add_argument("--steps", type=int, default=5400, help="of the exact chains")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of CPU, to train the net")
     parser.add_argument("--references", action="store_true", help="only walk the exact chains on")
     parser.add_argument("--only", type=int, help="one of the truths: 1, 2 or 3")
