@@ -18,12 +18,13 @@ from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .box import Box
+from .exact_lessons import SMALL, ExactLessons
 from .history_lessons import HistoryLessons, split_of
 from .in_turn import InTurn
 from .learning import Teacher
 from .path_lessons import PathLessons
 from .path_teacher import Subjects
-from .teachers import SMALL, Course, ExactLessons, Lessons, Plan
+from .teachers import Course, Lessons, Plan
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -1,8 +1,8 @@
 """Posteriors by a net, corrected by few exact likelihoods, against exact chains of three marked rate vectors.
 
 1,000 cells of the autoregulated gene at t = 10 (both counts), uniform priors over the published box, a net
-trained for fifteen CPU minutes (--seconds). References are chains under FSP of their own. Shifts of the means are in exact
-standard deviations; `evaluations` are all exact likelihoods that were asked for, `ESS` what the corrected
+trained for fifteen CPU minutes (--seconds). References are chains under FSP of their own. Shifts of the means are in
+exact standard deviations; `evaluations` are all exact likelihoods that were asked for, `ESS` what the corrected
 draws are worth, chain and weights together. Run `python tests/benchmarks/figures_inference.py`; exits 1 where
 a corrected mean is off by more than 0.1 sd or 500 evaluations give fewer than 400 effective draws. Chains are
 kept in the folder (--folder) and taken up again.

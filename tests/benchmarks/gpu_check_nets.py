@@ -21,11 +21,12 @@ from kinetix.solvers.met import MET
 from kinetix.solvers.nets import decoder, path_lessons
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.budget import Budget
+from kinetix.solvers.nets.exact_lessons import ExactLessons
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.learning import Settings
 from kinetix.solvers.nets.path_lessons import PathLessons
 from kinetix.solvers.nets.path_teacher import PathTeacher
-from kinetix.solvers.nets.teachers import Course, ExactLessons, Plan
+from kinetix.solvers.nets.teachers import Course, Plan
 from kinetix.solvers.nets.trained import device_of
 from kinetix.solvers.nets.trained_met import TrainedMET
 from kinetix.solvers.nets.trained_van import make_net, subjects_of

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.stats import poisson
 
+from kinetix.solvers.nets.exact_lessons import spread
 from kinetix.solvers.nets.spline_head import SplineHead, knots
-from kinetix.solvers.nets.teachers import spread
 from kinetix.space import StateSpace
 
 
