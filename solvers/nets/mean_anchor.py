@@ -33,14 +33,14 @@ class MeanAnchored(Autoregressive):
         self.register_buffer("scale", scale[list(self.layout.species)], persistent=False)
         self.scale: Tensor
         self._columns = [2 * (s - len(largest)) for s in self.layout.species]  # from the end
-        self._silence()
+        self._damp()
 
-    def _silence(self) -> None:
-        """Let the inner net begin by saying nothing: the anchor is better than its first guess."""
+    def _damp(self) -> None:
+        """Let the inner net begin small: the anchor is better than its first guess."""
         with torch.no_grad():
             for name, weight in self.inner.named_parameters():
                 if name.startswith("heads."):
-                    weight.zero_()
+                    weight.mul_(0.1)
 
     def logits(self, context: Tensor, values: Tensor) -> list[Tensor]:
         """Teacher-forced raw logits; see `Autoregressive.logits`."""

