@@ -7,12 +7,12 @@ linear in the law that is taught, and the mean over histories is right on averag
 are. It has much less noise than that of single states: D. Blackwell, Ann. Math. Stat. 18 (1947) 105.
 
 With so little noise a rare species can be learned as exactly as the others, if it counts as much: the KL of a position
-is weighed by one over the mean count there.
+is weighed by one over the mean count there. That mean is one over other histories: by the same ones, laws that came out
+low would weigh more, and every mean would be learned too low.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,8 +32,8 @@ from .teachers import Course, Plan, SoftLessons
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-VECTORS, HISTORIES = 64, 128
-"""Rate vectors of a chunk, each at a time of its own, and histories of each."""
+VECTORS, HISTORIES, OTHERS = 64, 128, 32
+"""Rate vectors of a chunk, each at a time of its own; histories of each that teach, and others that say what weighs."""
 
 MOST = 32
 """Most prefixes of a law."""
@@ -70,10 +70,11 @@ class HistoryLessons(SoftLessons):
         """The laws of a chunk, from fresh histories."""
         rng, thetas, starts, _ = self.draw(number)
         times = np.resize(self.course.box.draw_times(len(thetas), rng), len(thetas))
-        counts, means = draw_histories(self.split, thetas, starts, times, HISTORIES, rng)
-        values, weight, targets = conditionals(self.tables(counts, means), self._prefixes, rng)
+        counts, means = draw_histories(self.split, thetas, starts, times, HISTORIES + OTHERS, rng)
+        tables = self.tables(counts[:, :HISTORIES], means[:, :HISTORIES])
+        values, weight, targets = conditionals(tables, self._prefixes, rng)
         features = self.course.box.encoding.encode(thetas, starts, times)
-        scale = scales(targets, self.course.layout.caps)
+        scale = self.scales(counts[:, HISTORIES:], means[:, HISTORIES:])
         entropy = -(weight * (scale * torch.special.xlogy(targets, targets)).sum(dim=-1)).sum(dim=-1)
         targets = scale * targets
         context = torch.from_numpy(features.astype(np.float32))
@@ -94,20 +95,19 @@ class HistoryLessons(SoftLessons):
             result.append(logs)
         return result
 
+    def scales(self, counts: Counts, means: Array) -> Tensor:
+        """What the KL of each position weighs, by the mean over histories [N, K, S], [N, K, D]: [N, 1, sum of caps]."""
+        every = counts.astype(np.float64)
+        every[..., list(self.split.species)] = means
+        weight = 1 / np.maximum(every.mean(axis=1)[:, list(self.course.layout.species)], 1 / RARE)
+        caps = torch.tensor(self.course.layout.caps)
+        return torch.from_numpy(np.maximum(weight, 1.0).astype(np.float32)).repeat_interleave(caps, dim=1)[:, None]
+
 
 def split_of(model: CompiledModel, box: Box) -> Downstream:
     """The species downstream in every problem of a box."""
     varied = set(box.encoding.species) | set(box.followers)
     return Downstream.of(model, [s for s, n in enumerate(box.start.tolist()) if n == 0 and s not in varied])
-
-
-def scales(targets: Tensor, caps: Sequence[int]) -> Tensor:
-    """What the KL of every position weighs, by the mean of its value: [N, n, sum of caps] -> [N, 1, sum of caps]."""
-    found = []
-    for part in torch.split(targets, list(caps), dim=-1):
-        mean = (part @ torch.arange(part.shape[-1]).float()).mean(dim=-1)
-        found.append((1 / mean).clamp(1, RARE)[:, None, None].expand(-1, 1, part.shape[-1]))
-    return torch.cat(found, dim=-1)
 
 
 def conditionals(tables: list[Tensor], number: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

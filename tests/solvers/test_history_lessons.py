@@ -14,7 +14,7 @@ from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.decoder import Shape, make_net
 from kinetix.solvers.nets.first_order import FirstOrderMeans
 from kinetix.solvers.nets.histories import draw_histories
-from kinetix.solvers.nets.history_lessons import RARE, VECTORS, HistoryLessons, conditionals, scales
+from kinetix.solvers.nets.history_lessons import RARE, VECTORS, HistoryLessons, conditionals
 from kinetix.solvers.nets.layout import Layout
 from kinetix.solvers.nets.teachers import Course, Plan
 from kinetix.solvers.nets.training import seeded
@@ -146,18 +146,39 @@ def test_the_mean_count_follows_the_time_of_its_own_law():
 def test_rare_species_weigh_as_much():
     """One over the mean, between 1 and `RARE`; a net that states the targets has a loss of 0 with the scales too.
 
-    Mutants: the mean over the values without their probabilities; the entropy not scaled.
+    Mutants: the gene's mean for its messengers'; the entropy not scaled.
     """
-    targets = torch.tensor([[[0.5, 0.5, 0.9, 0.1, 0.0], [0.5, 0.5, 0.7, 0.1, 0.2]]])
-    np.testing.assert_allclose(scales(targets, (2, 3)), [[[2.0, 2.0, 1 / 0.3, 1 / 0.3, 1 / 0.3]]], rtol=1e-6)
-    never, often = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.0, 0.0, 0.0, 1.0]]])
-    assert scales(never, (2,)).tolist() == [[[RARE, RARE]]]
-    assert scales(often, (4,)).tolist() == [[[1.0] * 4]]
-    lesson = lessons().lesson(0)
+    teacher = lessons()
+    counts, means = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 0]]]), np.array([[[0.5], [0.1]], [[6.0], [4.0]]])
+    found = teacher.scales(counts, means)
+    assert found.shape == (2, 1, 43)
+    np.testing.assert_allclose(found[:, 0, [0, 1, 2, 42]], [[2, 2, 1 / 0.3, 1 / 0.3], [RARE, RARE, 1, 1]], rtol=1e-6)
+    lesson = teacher.lesson(0)
     itself = lesson["targets"] / torch.cat([p.sum(-1, keepdim=True).expand_as(p) for p in parts(lesson)], dim=-1)
     cross = -(torch.special.xlogy(lesson["targets"], itself).sum(dim=-1) * lesson["weight"]).sum(dim=-1)
     np.testing.assert_allclose(cross, lesson["entropy"], rtol=1e-4)
     assert lesson["targets"][..., 2:].sum(dim=-1).max() > 1
+
+
+def test_weights_know_nothing_of_the_targets():
+    """The weighed mean of a rare count over many lessons of one problem is the exact mean, within 5 standard errors.
+
+    Mutant: weights by the histories that teach, which makes every mean too low.
+    """
+    teacher, laws, number, until = lessons(), 4000, 8, 0.1
+    model = teacher.course.model
+    theta = model.theta * np.where([n == "ksyn" for n in model.network.theta_names], 0.05, 1.0)
+    thetas, starts, times = np.tile(theta, (laws, 1)), np.tile(model.initial, (laws, 1)), np.full(laws, until)
+    counts, means = draw_histories(teacher.split, thetas, starts, times, 2 * number, np.random.default_rng(5))
+    here = model.network.replace(parameters=dict(zip(model.network.theta_names, theta.tolist(), strict=True)))
+    (expected,) = kx.solve(here, [until], solver="mean-field").mean("M")
+    weight = teacher.scales(counts[:, number:], means[:, number:])[:, 0, 2].double().numpy()
+    own = means[:, :number, 0].mean(axis=1)
+    assert np.ptp(weight) > 1
+    error = (weight * (own - expected)).std() / np.sqrt(laws)
+    assert abs((weight * (own - expected)).mean()) < 5 * error
+    same = teacher.scales(counts[:, :number], means[:, :number])[:, 0, 2].double().numpy()
+    assert (same * (own - expected)).mean() < -5 * error  # what would go wrong
 
 
 def parts(lesson):
