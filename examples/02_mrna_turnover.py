@@ -4,7 +4,7 @@ MET learns from histories of the gene, all other species being Poisson variables
 in the paper instead: for one rate of synthesis and any time, by policy gradient from the rewards of a trained VAN. The
 exact means obey a linear equation; marginals are compared with 100,000 trajectories, beside what 10,000 others score.
 
-    python examples/02_mrna_turnover.py [--quick] [--published] [--seed 1] [--output out]       two to five minutes of CPU
+    python examples/02_mrna_turnover.py [--quick] [--published] [--seed 1] [--output out]     two to five minutes of CPU
 """
 
 from plotting import BLACK, BLUE, MODELS, PATHS, VERMILION, hellinger, options, plt, save, write_table
