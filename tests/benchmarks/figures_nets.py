@@ -108,6 +108,9 @@ def other_table(records: Mapping[tuple[str, int], Mapping[str, Any]]) -> bool:
             if key in record:
                 told = f"{title} (asked: {', '.join(asked[key])})" if key in asked else title
                 print(f"| {row} | {seed} | {told} | {points(record[key])} |")
+    for (row, seed), record in records.items():
+        if "note" in record:
+            print(f"\n{row}, seed {seed}: {record['note']}.")
     return missed
 
 
