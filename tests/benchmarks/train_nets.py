@@ -77,6 +77,8 @@ ROWS = {
     "mrna_turnover, trajectories, 15 min": Row("mrna_turnover", 900, {}, PATHS, "linear"),
     "mrna_turnover, histories, 15 min": Row("mrna_turnover", 900, LINEAR, HISTORIES, "linear"),
     "feed_forward_loop, 15 min": Row("feed_forward_loop", 900, {"marginals": 0.03, "pairs": 0.03}, PATHS, "paths"),
+    "feed_forward_loop, 3 min": Row("feed_forward_loop", 180, {}, PATHS, "likelihoods"),
+    "mapk16, 3 min": Row("mapk16", 180, {}, PATHS, "likelihoods"),
     "mapk16, 15 min": Row("mapk16", 900, {"marginals": 0.03, "pairs": 0.03}, PATHS, "paths"),
     "autoregulation, policy gradient, 10 min": Row("autoregulation", 600, {"mean": 0.03}, PUBLISHED),
     "autoregulation, policy gradient, 5 min": Row("autoregulation", 300, {}, PUBLISHED),
@@ -136,6 +138,15 @@ def paths(net: Any) -> dict[str, Any]:
     return {key: judges.summary(values) for key, values in columns.items()}
 
 
+def likelihoods(net: Any) -> dict[str, Any]:
+    """How much likelier held-out trajectories are than under the product of marginals and linear noise."""
+    found = []
+    for k, context in enumerate(held_out(net.domain, CONTEXTS)):
+        paths = judges.trajectories(net.network, context, 5 * judges.LIKELIHOOD, k)
+        found.append(judges.likelihoods(net, context, paths))
+    return {key: judges.summary([f[key] for f in found]) for key in found[0]}
+
+
 def means_in_time(net: Any) -> dict[str, Any]:
     """Relative errors of the means at 25 times, where they are above `LEARNT` of their largest, and at the last."""
     model, until = kx.compile_network(net.network), net.times[1]
@@ -167,6 +178,7 @@ def run(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
         "poisson": lambda: linear(net, with_paths=False),
         "linear": lambda: linear(net, with_paths=True),
         "paths": lambda: paths(net),
+        "likelihoods": lambda: likelihoods(net),
         "means": lambda: means_in_time(net),
     }[row.judge]()
     if row.judge == "exact" and seed == 1:
