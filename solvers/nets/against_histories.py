@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from .distance import hellinger, summary
+from .distance import FLOOR_PATHS, hellinger, summary
 from .downstream import Downstream
 from .evenly import Evenly
 from .held_out import Context
@@ -25,9 +25,9 @@ from .net_law import NetLaw
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-HISTORIES, STATES, PATHS, DRAWS = 10_000, 500, 10_000, 4096
-"""Histories that a law is the mean over, states at which the joint law is weighed, trajectories of the floor, draws of
-the net (a power of 2) whose conditionals are averaged."""
+HISTORIES, STATES, DRAWS = 10_000, 500, 4096
+"""Histories that a law is the mean over, states at which the joint law is weighed, draws of the net (a power of 2)
+whose conditionals are averaged."""
 
 BLOCK = 100
 """States that are weighed at once."""
@@ -62,7 +62,7 @@ def against_histories(
             exact = (first + second) / 2
             own[position, k], noise[position, k] = hellinger(exact, p), hellinger(first, second) / 2
             rest = np.append(exact, max(0.0, 1.0 - exact.sum()))
-            floor[position, k] = hellinger(rest, rng.multinomial(PATHS, rest / rest.sum()) / PATHS)
+            floor[position, k] = hellinger(rest, rng.multinomial(FLOOR_PATHS, rest / rest.sum()) / FLOOR_PATHS)
         states = counts[0, HISTORIES:].copy()
         states[:, list(split.species)] = rng.poisson(means[0, HISTORIES:])
         states = states[layout.window.contains(states)]

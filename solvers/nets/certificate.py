@@ -29,7 +29,7 @@ from .autoregressive import Autoregressive
 from .averaged import Averaged
 from .box import Box
 from .budget import Record
-from .distance import hellinger, summary
+from .distance import FLOOR_PATHS, hellinger, summary
 from .downstream import Downstream
 from .held_out import SEED, Context, held_out
 from .layout import Layout
@@ -38,8 +38,6 @@ from .training import threads
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-
-FLOOR_PATHS = 10_000
 
 BATCHED = 20_000_000
 """Probabilities of all held-out laws up to which they are also tabulated in one batch, for what that costs."""
@@ -118,7 +116,7 @@ def judged(
                 pass
         empty = np.all([c.start == 0 for c in contexts], axis=0)
         split = Downstream.of(compile_network(network), np.nonzero(empty)[0].tolist())
-        if split.most_of(layout.species):
+        if split.most_of(layout.species) and all(np.isfinite(c.time) for c in contexts):
             return against_histories(split, contexts, law, layout)
         return _against_paths(network, contexts, law, layout)
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+FLOOR_PATHS = 10_000
+"""Exact trajectories whose histogram is the floor that stands beside a distance."""
+
 
 def hellinger(p: Array, q: Array) -> float:
     """sqrt(1 - sum sqrt(p q)) of two laws on the same states."""
