@@ -27,8 +27,8 @@ def test_every_command_and_option_exists():
     assert {verb for verb, _ in lines} >= {"inspect", "check", "solve", "convert", "train", "infer", "compare"}
     for verb, rest in lines:
         known = {option for p in commands[verb].params for option in p.opts}
-        settings = {"--paths"}
-        assert set(re.findall(r"(--[a-z-]+)", rest.split("#")[0])) <= known | settings, verb
+        settings = {"--paths", "--ssa.paths"}
+        assert set(re.findall(r"(--[a-z.-]+)", rest.split("#")[0])) <= known | settings, verb
 
 
 def test_every_path_exists():

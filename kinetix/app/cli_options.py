@@ -66,19 +66,48 @@ def settings_of(ctx: typer.Context, kind: type | None, owner: str, also: Mapping
     `also` holds further names and their types (keyword arguments of the verb).
     """
     extra, declared = ctx.meta.get(EXTRA, ({}, []))
+    return _typed(extra, types_of_settings(kind, also), owner, declared=declared)
+
+
+def settings_of_each(ctx: typer.Context, known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The undeclared options `--solver.setting value` as typed settings of each solver, by name.
+
+    `known` holds the types of each one's settings. An option of no solver is refused.
+    """
+    extra, _ = ctx.meta.get(EXTRA, ({}, []))
+    owners = {name.replace("-", "_"): name for name in known}
+    asked: dict[str, dict[str, str]] = {name: {} for name in known}
+    for option, text in extra.items():
+        owner, dot, setting = option.rpartition(".")
+        if not dot or owner not in owners:
+            reason = f"unknown option --{option.replace('_', '-')}"
+            having = [name for name, hints in known.items() if setting in hints] if not dot else []
+            mend = f"did you mean --{having[0]}.{setting.replace('_', '-')}?" if having else "use --solver.setting"
+            raise SettingError(reason, place="solvers", mend=f"{mend} (there are: {', '.join(known)})")
+        asked[owners[owner]][setting] = text
+    return {name: _typed(texts, known[name], name, prefix=f"{name}.") for name, texts in asked.items()}
+
+
+def types_of_settings(kind: type | None, also: Mapping[str, type] | None = None) -> dict[str, Any]:
+    """The settings of the dataclass `kind` by name, with their types; `also` holds further ones."""
     hints: dict[str, Any] = dict(also or {})
     if kind is not None and dataclasses.is_dataclass(kind):
         types_of = typing.get_type_hints(kind)
         hints |= {f.name: types_of[f.name] for f in dataclasses.fields(kind) if f.init}
+    return hints
+
+
+def _typed(
+    texts: Mapping[str, str], hints: Mapping[str, Any], owner: str, *, prefix: str = "", declared: Sequence[str] = ()
+) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    for name, text in extra.items():
+    for name, text in texts.items():
+        option = f"--{prefix}{name.replace('_', '-')}"
         if name not in hints:
-            raise SettingError(
-                f"unknown option --{name.replace('_', '-')}", place=owner, mend=near_miss(name, hints, declared)
-            )
+            raise SettingError(f"unknown option {option}", place=owner, mend=near_miss(name, hints, declared, prefix))
         if not text and hints[name] is not bool:
-            raise SettingError("has no value", place=f"option --{name.replace('_', '-')}", mend="give one after it")
-        settings[name] = converted(text or "true", hints[name], name)
+            raise SettingError("has no value", place=f"option {option}", mend="give one after it")
+        settings[name] = converted(text or "true", hints[name], prefix + name)
     return settings
 
 
@@ -92,11 +121,13 @@ def none_or(text: str) -> str | None:
     return None if text.lower() == "none" else text
 
 
-def near_miss(name: str, hints: Iterable[str], declared: Sequence[str] = ()) -> str:
+def near_miss(name: str, hints: Iterable[str], declared: Sequence[str] = (), prefix: str = "") -> str:
     """The mend for a misspelt option: the nearest one, or all there are."""
     known = {n.replace("_", "-"): n for n in (*hints, *declared)}
     near = get_close_matches(name.replace("_", "-"), known, n=1)
-    return f"did you mean --{near[0]}?" if near else f"there are: {', '.join('--' + n for n in sorted(known))}"
+    if near:
+        return f"did you mean --{prefix}{near[0]}?"
+    return f"there are: {', '.join(f'--{prefix}{n}' for n in sorted(known)) or 'none'}"
 
 
 def converted(text: str, hint: Any, name: str) -> Any:

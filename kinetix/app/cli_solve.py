@@ -9,8 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kinetix.errors import SettingError
+
 from .cli_models import Model, read_model
-from .cli_options import Format, Initial, Json, Law, Scale, Seed, Set, pairs, settings_of, times_of
+from .cli_options import (
+    Format,
+    Initial,
+    Json,
+    Law,
+    Scale,
+    Seed,
+    Set,
+    pairs,
+    settings_of,
+    settings_of_each,
+    times_of,
+    types_of_settings,
+)
 from .outcome import OK, Outcome
 
 if TYPE_CHECKING:
@@ -43,15 +58,13 @@ def solve(
     or --step draws trajectories by chaining its laws, also beyond its times. A .csv has the
     columns time, X-mean ..., X-sd ...; where a solver states no sd (mean-field), its cells are empty.
     """
-    from .choice import is_folder, solver_of
+    from .choice import solver_of
     from .files import require_writable
     from .verbs import solve as solve_network
 
     require_writable(output, OUTPUTS, "option --output")
     asked = times_of(times)
-    chain = is_folder(solver)
-    settings = settings_of(ctx, None if chain else type(solver_of(solver)), solver, CHAIN if chain else None)
-    chosen = solver_of(solver, settings)
+    chosen = solver_of(solver, settings_of(ctx, None, solver, _settings_known(solver)))
     network = read_model(model, law=law, scale=scale, format=format)
     values, starts = pairs(parameters, "--set"), pairs(initial, "--initial")
     solution = solve_network(network, asked, solver=chosen, parameters=values, initial=starts, seed=seed)
@@ -61,6 +74,7 @@ def solve(
 
 
 def compare(
+    ctx: typer.Context,
     model: Model,
     times: Times,
     solvers: Annotated[str, typer.Option(help="Comma list of solvers and nets, as fsp,ssa,net/.")] = "fsp,ssa",
@@ -74,17 +88,24 @@ def compare(
     format: Format = None,  # noqa: A002
     as_json: Json = False,
 ) -> Outcome:
-    """Put one question to several solvers: distances, CPU seconds, floors."""
+    """Put one question to several solvers: distances, CPU seconds, floors.
+
+    Any setting of a solver is an option that begins with its name, as --ssa.paths 100000. A solver can be given a
+    name of its own, and so come twice with other settings: --solvers fsp,few=ssa,many=ssa --few.paths 1000.
+    """
+    from .choice import solver_of
     from .files import require_writable
     from .verbs import compare as compare_solvers
 
     require_writable(report, (".html", ".htm"), "option --report")
-    names = [name.strip() for name in solvers.split(",") if name.strip()]
+    named = _named(solvers)
+    settings = settings_of_each(ctx, {name: _settings_known(choice) for name, choice in named.items()})
+    chosen = {name: solver_of(choice, settings[name]) for name, choice in named.items()}
     network = read_model(model, law=law, scale=scale, format=format)
     study = compare_solvers(
         network,
         times_of(times),
-        solvers=names,
+        solvers=chosen,
         reference=reference,
         parameters=pairs(parameters, "--set"),
         initial=pairs(initial, "--initial"),
@@ -95,6 +116,29 @@ def compare(
         study.report(report)
         text += f"\nwrote {report}"
     return Outcome(text, {"study": study.as_dict(), "report": None if report is None else str(report)})
+
+
+def _settings_known(choice: str) -> dict[str, Any]:
+    """The settings that a solver takes, with their types."""
+    from .choice import is_folder, is_general, solver_of
+
+    if is_folder(choice) and not is_general(choice):
+        return CHAIN
+    return types_of_settings(type(solver_of(choice)))
+
+
+def _named(solvers: str) -> dict[str, str]:
+    """The solvers of a comma list by name: `few=ssa` names one, others are named by themselves."""
+    named: dict[str, str] = {}
+    for item in (part.strip() for part in solvers.split(",") if part.strip()):
+        name, equals, choice = (part.strip() for part in item.partition("="))
+        if not equals or Path(item).is_dir():
+            name = choice = item
+        if not name or not choice or name in named:
+            reason = f"{name!r} is given twice" if name and choice else f"{item!r} is no solver"
+            raise SettingError(reason, place="option --solvers", mend="use a comma list, as fsp,few=ssa,many=ssa,net/")
+        named[name] = choice
+    return named
 
 
 def write_solution(solution: Solution, path: Path, species: str | None = None) -> None:

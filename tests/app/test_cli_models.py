@@ -137,6 +137,33 @@ def test_compare_measures_distances(run: Run, model: Path, tmp_path: Path) -> No
     refused(run("compare", model, "--times", "1", "--solvers", "fsp,sssa"), "did you mean 'ssa'")
 
 
+def test_compare_takes_the_settings_of_each_solver_and_names_for_them(run: Run, model: Path) -> None:
+    options = ["--solvers", "fsp,few=ssa,many=ssa,leap=tau-leaping", "--few.paths", "500", "--many.paths=50_000"]
+    code, out, _ = run("compare", model, "--times", "2", *options, "--fsp.max-states", "9000", "--seed", "3", "--json")
+    assert code == 0
+    study = json.loads(out)["study"]
+    floors = {row["solver"]: row["floor"] for row in study["rows"]}
+    assert list(floors) == ["few", "many", "leap"]
+    # The expected squared Hellinger distance of a histogram goes as one over its number of draws.
+    assert floors["few"] / floors["many"] == pytest.approx(10, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--ssa.pahts", "5"], ["--ssa.pahts", "did you mean --ssa.paths?"]),
+        (["--paths", "5"], ["--paths", "did you mean --ssa.paths?", "fsp, ssa"]),
+        (["--few.paths", "5"], ["--few.paths", "--solver.setting", "fsp, ssa"]),
+        (["--ssa.paths", "many"], ["--ssa.paths", "'many' is not a number"]),
+        (["--ssa.paths"], ["--ssa.paths", "has no value"]),
+        (["--solvers", "fsp,fsp"], ["'fsp' is given twice"]),
+        (["--solvers", "fsp,few="], ["'few=' is no solver"]),
+    ],
+)
+def test_compare_refuses_by_name(run: Run, model: Path, options: list[str], words: list[str]) -> None:
+    refused(run("compare", model, "--times", "1", *options), *words)
+
+
 # bad input ------------------------------------------------------------------------------------------------
 
 
