@@ -14,16 +14,19 @@ import numpy as np
 import sympy
 
 from .constructs import CODES, REPORTED, RUNS, STOCHASTIC, Construct, Found, able_to, constructs
+from .definition import NetworkDefinition
+from .elements import Reaction
+from .errors import require_known
 from .expressions import names_in, symbol
 from .findings import Finding, Findings, Severity
-from .network import Reaction, ReactionNetwork, require_known
 from .reversible import Splitter
+from .structure import change_matrix, conservation_laws
 
 FEW = 16
 """Counts below what a reaction consumes that are tried one by one; of more, only the last."""
 
 
-def check(network: ReactionNetwork, *, solver: str | None = None) -> Findings:
+def check(network: NetworkDefinition, *, solver: str | None = None) -> Findings:
     """Every finding about the network, for stochastic solvers in general unless `solver` names one."""
     if solver is not None:
         require_known([solver], tuple(RUNS), "solver")
@@ -50,7 +53,7 @@ def _finding(found: Found, able: AbstractSet[Construct]) -> Finding:
     return Finding(CODES[found.construct], severity, found.element, found.reason, mend)
 
 
-def _law(network: ReactionNetwork, reaction: Reaction) -> Iterator[Finding]:
+def _law(network: NetworkDefinition, reaction: Reaction) -> Iterator[Finding]:
     law = reaction.propensity
     if reaction.reactants and not names_in(law) & set(network.species_names):
         reason = f"consumes {', '.join(reaction.reactants)} at the constant rate {law}"
@@ -71,7 +74,7 @@ def _law(network: ReactionNetwork, reaction: Reaction) -> Iterator[Finding]:
                 break
 
 
-def _net_laws(network: ReactionNetwork) -> Iterator[Finding]:
+def _net_laws(network: NetworkDefinition) -> Iterator[Finding]:
     """KX103 for one-way laws that are forward minus backward, where the importer has not told of it."""
     told = {finding.element for finding in network.report if finding.code in ("KX103", "KX104")}
     values = {p.name: p.value for p in (*network.parameters, *network.constants)}
@@ -83,7 +86,7 @@ def _net_laws(network: ReactionNetwork) -> Iterator[Finding]:
             yield Finding("KX103", "warning", reaction.name, reason, mend)
 
 
-def _can_be_positive(law: sympy.Expr, network: ReactionNetwork) -> bool:
+def _can_be_positive(law: sympy.Expr, network: NetworkDefinition) -> bool:
     """Whether the law is positive at the model's parameter values with plenty of everything else."""
     if law.is_zero:
         return False
@@ -104,13 +107,13 @@ def _with(law: sympy.Expr, values: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.E
         return None
 
 
-def _unused(network: ReactionNetwork) -> Iterator[Finding]:
+def _unused(network: NetworkDefinition) -> Iterator[Finding]:
     for parameter in network.parameters:
         if parameter.name not in network.used:
             yield Finding("KX109", "warning", parameter.name, "no law uses this parameter", "remove it, or check names")
 
 
-def _never_fire(network: ReactionNetwork) -> Iterator[Finding]:
+def _never_fire(network: NetworkDefinition) -> Iterator[Finding]:
     """Reactions that no state reachable from the start can fire, by which species can exist at all."""
     present = {s.name for s in network.species if s.initial > 0}
     present |= {name for event in network.events for name in event.assignments}
@@ -138,12 +141,13 @@ def _is_zero(law: sympy.Expr, absent: dict[sympy.Symbol, sympy.Integer]) -> bool
         return False
 
 
-def _unbounded(network: ReactionNetwork) -> Iterator[Finding]:
+def _unbounded(network: NetworkDefinition) -> Iterator[Finding]:
     if any(reaction.fractions for reaction in network.reactions):
         return
-    laws = network.conservation_laws()
+    change = change_matrix(network)
+    laws = conservation_laws(change)
     bounded = np.any(laws[np.all(laws >= 0, axis=1)] > 0, axis=0).tolist()
-    for species, row, safe in zip(network.species, network.stoichiometry.T, bounded, strict=True):
+    for species, row, safe in zip(network.species, change.T, bounded, strict=True):
         if not safe and (row > 0).any():
             yield Finding(
                 "KX111", "note", species.name, "no conservation law bounds this count", "windows are adaptive"

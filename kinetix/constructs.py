@@ -10,17 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import sympy
 
+from .conditions import is_time_condition, time_conditions
+from .definition import NetworkDefinition
+from .elements import MOST
 from .errors import UnsupportedFeature
 from .expressions import TIME, names_in
-from .phases import is_time_condition, time_conditions
-from .problem import MOST
-
-if TYPE_CHECKING:
-    from .network import ReactionNetwork
 
 
 class Construct(StrEnum):
@@ -92,12 +89,12 @@ class Found:
     mend: str = ""
 
 
-def constructs(network: ReactionNetwork) -> tuple[Found, ...]:
+def constructs(network: NetworkDefinition) -> tuple[Found, ...]:
     """Everything in the network that some solver cannot run, in the order of the network."""
     return (*_reported(network), *_amounts(network), *_laws(network), *_rules(network), *_events(network))
 
 
-def require(network: ReactionNetwork, solver: str) -> None:
+def require(network: NetworkDefinition, solver: str) -> None:
     """Raise UnsupportedFeature, naming the element, at the first construct that the solver cannot run."""
     for found in constructs(network):
         if found.construct not in RUNS[solver]:
@@ -116,14 +113,14 @@ REPORTED: Mapping[str, Construct] = MappingProxyType({"KX104": Construct.NET_LAW
 """The errors of an importer that only it can find, and what they are about."""
 
 
-def _reported(network: ReactionNetwork) -> Iterator[Found]:
+def _reported(network: NetworkDefinition) -> Iterator[Found]:
     """What the importer found to be an error for stochastic models, and only it can know."""
     for finding in network.report.errors:
         if finding.code in REPORTED:
             yield Found(REPORTED[finding.code], finding.element, finding.reason, finding.mend)
 
 
-def _amounts(network: ReactionNetwork) -> Iterator[Found]:
+def _amounts(network: NetworkDefinition) -> Iterator[Found]:
     for reaction in network.reactions:
         for name, amount in reaction.fractions:
             reason = f"takes or makes {amount} of {name!r}; counts change by whole numbers"
@@ -136,13 +133,13 @@ def _amounts(network: ReactionNetwork) -> Iterator[Found]:
             yield Found(Construct.FRACTIONAL_START, species.name, reason, start_mend(network))
 
 
-def start_mend(network: ReactionNetwork) -> str:
+def start_mend(network: NetworkDefinition) -> str:
     """How to come to whole starts: the factor, where the importer knows the unit."""
     told = [f.mend for f in network.report if f.code in ("KX106", "KX107") and "scale=" in f.mend]
     return told[0] if told else "load with scale=..., the molecules in one unit, or set a whole initial count"
 
 
-def _laws(network: ReactionNetwork) -> Iterator[Found]:
+def _laws(network: NetworkDefinition) -> Iterator[Found]:
     if not network.depends_on_time:  # kept with the network, unlike what follows
         return
     for reaction in network.reactions:
@@ -152,7 +149,7 @@ def _laws(network: ReactionNetwork) -> Iterator[Found]:
             yield Found(Construct.TIME_STEPS if steps else Construct.TIME, reaction.name, reason)
 
 
-def _rules(network: ReactionNetwork) -> Iterator[Found]:
+def _rules(network: NetworkDefinition) -> Iterator[Found]:
     for name in network.rate_rules:
         yield Found(Construct.RATE_RULES, name, f"has a rate rule: {name}' = {network.rate_rules[name]}")
     varying = network.changing | set(network.variables)
@@ -161,7 +158,7 @@ def _rules(network: ReactionNetwork) -> Iterator[Found]:
         yield Found(Construct.VARYING_VOLUME, home, "is a compartment whose size varies")
 
 
-def _events(network: ReactionNetwork) -> Iterator[Found]:
+def _events(network: NetworkDefinition) -> Iterator[Found]:
     counted = set(network.species_names)
     for event in network.events:
         what = ", ".join(event.assignments) or "nothing"
@@ -178,7 +175,7 @@ def _events(network: ReactionNetwork) -> Iterator[Found]:
             yield Found(Construct.STATE_EVENTS_ON_PARAMETERS, event.name, reason)
 
 
-def _only_steps(expressions: Iterable[sympy.Basic], network: ReactionNetwork) -> bool:
+def _only_steps(expressions: Iterable[sympy.Basic], network: NetworkDefinition) -> bool:
     """Whether the time stands only in comparisons with what is constant between events."""
     for expression in expressions:
         conditions = time_conditions(expression)

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from .definition import NetworkDefinition
 from .errors import SettingError
 from .expressions import names_in
 from .layout import Array, places
+from .structure import graph as stoichiometry_graph
 from .style import BLUE, INK, PURPLE, SOFT, VERMILION, folded, label, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .network import ReactionNetwork
 
 PICTURES = (".png", ".svg", ".pdf", ".jpg")
 """Endings of the pictures that `draw` writes."""
@@ -40,7 +41,7 @@ LOOKS: Mapping[str, tuple[str, str]] = {
 """The line and colour of each kind of edge."""
 
 
-def draw(network: ReactionNetwork, path: Path) -> None:
+def draw(network: NetworkDefinition, path: Path) -> None:
     """Write the picture; SettingError for an ending that names no kind of picture."""
     if path.suffix.lower() not in PICTURES:
         mend = f"end it with one of {', '.join(PICTURES)}"
@@ -61,9 +62,9 @@ def draw(network: ReactionNetwork, path: Path) -> None:
         figure.savefig(path, dpi=min(150, (MOST_DOTS / area) ** 0.5))
 
 
-def _with_events(network: ReactionNetwork) -> nx.MultiDiGraph:
+def _with_events(network: NetworkDefinition) -> nx.MultiDiGraph:
     """The stoichiometry graph and a node for each event, joined to the species in its trigger and those it sets."""
-    graph = network.graph()
+    graph = stoichiometry_graph(network)
     counted = set(network.species_names)
     for event in network.events:
         node = ("event", event.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -83,3 +85,12 @@ class LockedError(KinetixError):
     """A run folder that another process is writing."""
 
     exit_code = 5
+
+
+def require_known(given: Iterable[str], known: Sequence[str], what: str) -> None:
+    """Refuse names in `given` that are not in `known`, with the nearest one."""
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise SettingError(f"unknown {what} {name!r}", mend=mend)

@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import sympy
 from sympy.logic.boolalg import Boolean
 
 from .errors import ModelError
 from .expressions import TIME, names_in, tidy
-
-if TYPE_CHECKING:
-    from .network import ReactionNetwork
 
 
 @dataclass(frozen=True)
@@ -80,22 +76,3 @@ class Event:
         assigned = ", ".join(f"{name} = {value}" for name, value in self.assignments.items())
         when = f"{self.delay} after {self.trigger}" if self.delay is not None else str(self.trigger)
         return f"{self.name}: at {when}: {assigned or 'nothing'}"
-
-
-def validate(network: ReactionNetwork) -> None:
-    """Refuse events and rate rules that use or set what the network does not have."""
-    settable = {*network.species_names, *network.theta_names}
-    for event in network.events:
-        if unknown := sorted(set(event.assignments) - settable):
-            raise ModelError(f"event {event.name!r} sets {unknown}, which are no species and no parameters")
-        if unknown := sorted(event.names - settable):
-            raise ModelError(f"event {event.name!r} uses {unknown}", mend="declare them as species or parameters")
-        if any(e.has(sympy.I, sympy.zoo, sympy.oo, sympy.nan) for e in event.expressions):
-            raise ModelError(f"event {event.name!r} contains what is not a real number")
-    for name, slope in network.rate_rules.items():
-        if name not in network.theta_names:
-            raise ModelError(f"the rate rule of {name!r} is for no parameter, compartment or boundary species")
-        if unknown := sorted(names_in(slope) - settable):
-            raise ModelError(f"the rate rule of {name!r} uses {unknown}; declare them as species or parameters")
-        if slope.has(sympy.I, sympy.zoo, sympy.oo, sympy.nan):
-            raise ModelError(f"the rate rule of {name!r} is not a real number: {slope}")

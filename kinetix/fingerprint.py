@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
 
 import sympy
 
+from .definition import NetworkDefinition
+from .elements import Amount, Reaction, Stoichiometry
 from .events import Event
 from .expressions import names_in, number, symbol, to_tree
 
-if TYPE_CHECKING:
-    from .network import Amount, Reaction, ReactionNetwork, Stoichiometry
 
-
-def fingerprint(network: ReactionNetwork) -> str:
+def fingerprint(network: NetworkDefinition) -> str:
     """SHA-256, in hexadecimal, of the canonical content."""
     constants = [c for c in network.constants if c.name in network.used]
     content: dict[str, object] = {

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import sympy
 
+from .definition import NetworkDefinition
+from .elements import Reaction
 from .expressions import TIME, symbol
 from .findings import Finding
-
-if TYPE_CHECKING:
-    from .network import Reaction, ReactionNetwork
 
 SPLIT = "is run as two channels"
 """What the finding KX103 says of a net law that was taken apart."""
@@ -62,7 +60,7 @@ class Line:
         }
 
 
-def import_report(network: ReactionNetwork, findings: Iterable[Finding] | None = None) -> tuple[Line, ...]:
+def import_report(network: NetworkDefinition, findings: Iterable[Finding] | None = None) -> tuple[Line, ...]:
     """One line a channel, in the order of the network; `findings` default to those of the importer."""
     codes: dict[str, set[str]] = {}
     for finding in network.report if findings is None else findings:
@@ -112,7 +110,7 @@ def _row(line: Line) -> tuple[str, ...]:
     return line.reaction, kind, line.split_from or "-", "yes" if line.converted else "-", codes or "-", laws
 
 
-def _origins(network: ReactionNetwork) -> Iterator[tuple[str, str]]:
+def _origins(network: NetworkDefinition) -> Iterator[tuple[str, str]]:
     """Channel and reaction for each net law that was taken apart: the two stand together, forward first."""
     split = {f.element for f in network.report if f.code == "KX103" and SPLIT in f.reason}
     names = {reaction.name for reaction in network.reactions}

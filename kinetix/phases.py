@@ -8,7 +8,6 @@ phase and work what happens at the cuts.
 from __future__ import annotations
 
 import math
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +17,9 @@ import sympy
 from numpy.typing import NDArray
 from sympy.core.relational import Relational
 
+from .conditions import is_time_condition, time_conditions
 from .errors import UnsupportedFeature
-from .expressions import TIME, names_in, symbol
+from .expressions import TIME, symbol
 from .network import Parameter, Reaction, ReactionNetwork
 from .propensity import array_function
 
@@ -27,19 +27,6 @@ Array = NDArray[np.float64]
 
 _AT_EQUALITY = (sympy.GreaterThan, sympy.LessThan, sympy.Eq)
 """The comparisons that hold where both sides are equal."""
-
-
-def time_conditions(expression: sympy.Basic) -> list[Relational]:
-    """The comparisons in an expression that contain the time, in a fixed order."""
-    return sorted((r for r in expression.atoms(Relational) if TIME in r.free_symbols), key=str)
-
-
-def is_time_condition(condition: Relational, moving: AbstractSet[str]) -> bool:
-    """Whether both sides are linear in the time and none of the names in `moving` is in it."""
-    if names_in(condition) & moving:
-        return False
-    slope = sympy.diff(condition.lhs - condition.rhs, TIME)
-    return TIME not in slope.free_symbols and not slope.has(sympy.Derivative, sympy.Subs)
 
 
 @dataclass(frozen=True)

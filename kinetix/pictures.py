@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .answer import Answer
 from .distribution import Moments
-from .network import require_known
+from .errors import require_known
 from .style import CYCLE, label, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .solution import Solution
 
-
-def plot_solution(solution: Solution, species: str | None, path: str | Path | None) -> Figure:
+def plot_solution(solution: Answer, species: str | None, path: str | Path | None) -> Figure:
     """Means with a band of one sd over time (when there are two times or more) and the last marginals.
 
     Of answers that state moments alone, the means, with the band where an sd is stated.
     """
     require_known([species] if species else [], solution.species, "species")
     names = [species] if species else list(solution.species)[:4]
-    draws: list[Callable[[Axes, Solution, list[str]], None]] = [_over_time] if len(solution.times) > 1 else []
+    draws: list[Callable[[Axes, Answer, list[str]], None]] = [_over_time] if len(solution.times) > 1 else []
     if not any(isinstance(law, Moments) for law in solution.laws):
         draws.append(_last_marginals)
     with style():
@@ -40,7 +39,7 @@ def plot_solution(solution: Solution, species: str | None, path: str | Path | No
         return figure
 
 
-def _over_time(axes: Axes, solution: Solution, names: list[str]) -> None:
+def _over_time(axes: Axes, solution: Answer, names: list[str]) -> None:
     """Means, with the band of one sd where it is stated; a band that begins at 0 or above stays there."""
     stated = bool(np.isfinite(solution.std()).all())
     for colour, name in zip(CYCLE, names, strict=False):
@@ -54,7 +53,7 @@ def _over_time(axes: Axes, solution: Solution, names: list[str]) -> None:
     axes.legend()
 
 
-def _last_marginals(axes: Axes, solution: Solution, names: list[str]) -> None:
+def _last_marginals(axes: Axes, solution: Answer, names: list[str]) -> None:
     last = float(solution.times[-1])
     for colour, name in zip(CYCLE, names, strict=False):
         pmf = solution.marginal(name, last)
@@ -63,7 +62,7 @@ def _last_marginals(axes: Axes, solution: Solution, names: list[str]) -> None:
     axes.legend()
 
 
-def _bars(axes: Axes, solution: Solution, names: list[str]) -> None:
+def _bars(axes: Axes, solution: Answer, names: list[str]) -> None:
     """Moments at one time: a bar a species, with its sd where it is stated."""
     means, sds = (np.array([values(name)[-1] for name in names]) for values in (solution.mean, solution.std))
     stated = bool(np.isfinite(sds).all())

@@ -10,13 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .compiler import CompiledModel, compile_network
 from .distribution import Distribution, Fractional, PointMass
-from .errors import SettingError
-from .network import ReactionNetwork, require_known
+from .elements import MOST
+from .errors import SettingError, require_known
+from .network import ReactionNetwork
 
 Array = NDArray[np.float64]
-
-MOST = 2**62
-"""Counts are whole numbers of 64 bits, with room for what reactions add."""
 
 
 @dataclass(frozen=True, eq=False)

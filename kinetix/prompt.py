@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import SettingError
-from .network import ReactionNetwork, require_known
+from .errors import SettingError, require_known
+from .network import ReactionNetwork
 
 Array = NDArray[np.float64]
 

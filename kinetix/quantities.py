@@ -7,9 +7,9 @@ import sympy
 from numpy.typing import NDArray
 
 from .compiler import CompiledModel
-from .errors import UnsupportedFeature
+from .errors import UnsupportedFeature, require_known
 from .expressions import names_in, symbol
-from .network import ReactionNetwork, require_known
+from .network import ReactionNetwork
 from .propensity import array_function
 
 Array = NDArray[np.float64]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import gcd, lcm
-from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from .definition import NetworkDefinition
 from .errors import UnsupportedFeature
 from .expressions import names_in
 
-if TYPE_CHECKING:
-    from .network import ReactionNetwork
 
-
-def graph(network: ReactionNetwork) -> nx.MultiDiGraph:
+def graph(network: NetworkDefinition) -> nx.MultiDiGraph:
     """The bipartite graph of species and reactions.
 
     Nodes carry `bipartite` ("species" or "reaction"); reaction nodes are ("reaction", name) and
@@ -39,7 +36,7 @@ def graph(network: ReactionNetwork) -> nx.MultiDiGraph:
     return result
 
 
-def change_matrix(network: ReactionNetwork) -> NDArray[np.int64]:
+def change_matrix(network: NetworkDefinition) -> NDArray[np.int64]:
     """The net change of every species by every reaction: [R, S]; fractional ones are refused (KX105)."""
     position = {name: i for i, name in enumerate(network.species_names)}
     change = np.zeros((len(network.reactions), len(position)), dtype=np.int64)
@@ -106,7 +103,7 @@ def dependent_species(laws: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     return {s: rows[k] for k, s in pivots.items()}
 
 
-def dependencies(network: ReactionNetwork) -> tuple[tuple[int, ...], ...]:
+def dependencies(network: NetworkDefinition) -> tuple[tuple[int, ...], ...]:
     """For every reaction, the reactions whose propensity reads a species that it changes."""
     readers: dict[str, set[int]] = {name: set() for name in network.species_names}
     for index, reaction in enumerate(network.reactions):
@@ -114,7 +111,7 @@ def dependencies(network: ReactionNetwork) -> tuple[tuple[int, ...], ...]:
             readers[name].add(index)
     names = network.species_names
     return tuple(
-        tuple(sorted(set().union(*(readers[names[s]] for s in np.nonzero(row)[0])))) for row in network.stoichiometry
+        tuple(sorted(set().union(*(readers[names[s]] for s in np.nonzero(row)[0])))) for row in change_matrix(network)
     )
 
 

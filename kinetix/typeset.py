@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy
 
+from .definition import NetworkDefinition
+from .elements import Stoichiometry
+from .events import Event
 from .expressions import TIME, symbol
 
-if TYPE_CHECKING:
-    from .events import Event
-    from .network import ReactionNetwork, Stoichiometry
 
-
-def to_latex(network: ReactionNetwork) -> str:
+def to_latex(network: NetworkDefinition) -> str:
     """An `array` of reactions and propensities, then one each of rules, rate rules and events, where there are any."""
     elements = [*network.species_names, *network.theta_names, *network.variables]
     upright = {symbol(name): _upright(name) for name in elements} | {TIME: "t"}

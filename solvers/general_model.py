@@ -21,7 +21,7 @@ from kinetix.problem import Problem
 from kinetix.solution import Solution
 
 if TYPE_CHECKING:
-    from .general.saved import GeneralNetwork
+    from .general.saved import GeneralWeights
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class General:
             raise SettingError(f"trust is {self.trust!r}", place="general", mend="use True or False")
 
     @cached_property
-    def net(self) -> GeneralNetwork:
+    def net(self) -> GeneralWeights:
         """The net itself. CheckpointError where its files are missing or damaged."""
         from .general.packaged import packaged
-        from .general.saved import GeneralNetwork
+        from .general.saved import GeneralWeights
 
-        return packaged() if self.weights is None else GeneralNetwork.open(self.weights)
+        return packaged() if self.weights is None else GeneralWeights.open(self.weights)
 
     def solve(self, problem: Problem, *, rng: np.random.Generator) -> Solution:
         """The laws at the problem's times, and how far to trust each; see `general.answers.solved`."""
-        return self.net.solve(problem, rng=rng, settings=self)
+        from .general.answers import solved
+
+        return solved(self.net, problem, rng=rng, solver=self, trust=self.trust)

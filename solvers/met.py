@@ -19,8 +19,8 @@ import numpy as np
 
 from kinetix.compiler import compile_network
 from kinetix.constructs import require
-from kinetix.errors import SettingError, UnsupportedFeature
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.errors import SettingError, UnsupportedFeature, require_known
+from kinetix.network import ReactionNetwork
 from kinetix.space import StateSpace
 
 from .nets.anchors import Anchors
@@ -42,7 +42,7 @@ from .nets.training import Progress, seeded, train
 
 if TYPE_CHECKING:
     from .general.adapted import Adaptation
-    from .general.saved import GeneralNetwork
+    from .general.saved import GeneralWeights
 
 HEAVY = 1500.0
 """Prefixes, over all positions, from which orthogonal steps cost less than they gain."""
@@ -133,7 +133,7 @@ class MET:
         budget: float | None = None,
         budget_cpu: float | None = None,
         budget_steps: int | None = None,
-        start: str | Path | GeneralNetwork | None = None,
+        start: str | Path | GeneralWeights | None = None,
         seed: int | None = None,
         output: str | Path | None = None,
         resume: bool = False,
@@ -164,7 +164,7 @@ class MET:
                 trained.save(output)
         return trained
 
-    def _begun(self, start: str | Path | GeneralNetwork, domain: Box) -> Adaptation:
+    def _begun(self, start: str | Path | GeneralWeights, domain: Box) -> Adaptation:
         """The general net turned to a box."""
         from .general.adapted import Adaptation, opened
 

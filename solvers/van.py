@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinetix.constructs import require
-from kinetix.errors import RunError, SettingError, UnsupportedFeature
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.errors import RunError, SettingError, UnsupportedFeature, require_known
+from kinetix.network import ReactionNetwork
 from kinetix.space import StateSpace
 
 from .nets.autoregressive import Autoregressive

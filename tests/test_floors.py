@@ -1,9 +1,11 @@
-"""Who may import whom: one straight line, wings strangers to one another, small doors."""
+"""Who may import whom: one straight line, wings strangers to one another, small doors, no circles."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,30 @@ def test_imports_go_down(path: Path) -> None:
         if library in HEAVY and not level:
             allowed = MODULE_LEVEL.get(library, lambda _: False)
             assert allowed(relative), f"{relative} loads {library} on opening"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts if parts[0] == "kinetix" else ("kinetix", *parts)).removesuffix(".__init__")
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    """Neither on opening, nor inside functions, nor for types. Mutant: `network` imported for its type in `check`."""
+    modules, arrows = {module_of(path): path for path in FILES}, {}
+    for module, path in modules.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                source = resolve_name("." * node.level + (node.module or ""), package)
+                whole = {f"{source}.{alias.name}" for alias in node.names}
+                found |= (whole & modules.keys()) or {source}
+        arrows[module] = found & modules.keys() - {module}
+    assert sum(map(len, arrows.values())) > 2 * len(FILES)
+    order = tuple(graphlib.TopologicalSorter(arrows).static_order())  # CycleError names the circle
+    assert order.index("kinetix.errors") < order.index("kinetix.network") < order.index("kinetix.app.cli")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.errors import SettingError
-from kinetix.network import require_known
+from kinetix.errors import SettingError, require_known
 
 Counts = NDArray[np.int64]
 

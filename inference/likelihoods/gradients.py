@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,13 @@ from kinetix.distribution import Distribution
 from kinetix.errors import UnsupportedFeature
 from kinetix.solver import GradientSolver
 
-if TYPE_CHECKING:
-    from kinetix.inference.likelihood import Likelihood
+from .snapshots import Snapshots
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def gradient(likelihood: Likelihood, values: Array) -> tuple[Array, Array]:
+def gradient(likelihood: Snapshots, values: Array) -> tuple[Array, Array]:
     """Log-likelihoods and their derivatives by the sampled parameters: [B, P] -> [B], [B, P].
 
     NaN where the log-likelihood is -inf. UnsupportedFeature for solvers that know no derivatives and for
@@ -36,7 +34,7 @@ def gradient(likelihood: Likelihood, values: Array) -> tuple[Array, Array]:
     return logs, slopes
 
 
-def _summed(likelihood: Likelihood, initial: Distribution, values: Array) -> tuple[Array, Array]:
+def _summed(likelihood: Snapshots, initial: Distribution, values: Array) -> tuple[Array, Array]:
     """The sum over rows, inside what can be weighed; derivatives by the chain rule."""
     parameters = likelihood.parameters
     theta_names = likelihood.problem.model.network.theta_names
@@ -65,7 +63,7 @@ def _summed(likelihood: Likelihood, initial: Distribution, values: Array) -> tup
 
 
 def _asked(
-    likelihood: Likelihood, initial: Distribution, values: Array, later: Sequence[int], places: Sequence[int]
+    likelihood: Snapshots, initial: Distribution, values: Array, later: Sequence[int], places: Sequence[int]
 ) -> tuple[list[Array], list[Array]]:
     """Log-probabilities of the rows at the times `later` and their derivatives by theta at `places`, then the noise."""
     solver, parameters = likelihood.solver, likelihood.parameters
@@ -84,7 +82,7 @@ def _asked(
     return likelihood.reading.slopes_of_batch(ask, later, noise, len(values))
 
 
-def _require_smooth(likelihood: Likelihood) -> None:
+def _require_smooth(likelihood: Snapshots) -> None:
     solver = likelihood.solver
     if not isinstance(solver, GradientSolver):
         reason = f"{type(solver).__name__} knows no derivatives of its probabilities"
@@ -95,7 +93,7 @@ def _require_smooth(likelihood: Likelihood) -> None:
     require_rates(likelihood)
 
 
-def require_rates(likelihood: Likelihood) -> None:
+def require_rates(likelihood: Snapshots) -> None:
     """UnsupportedFeature where initial counts are sampled."""
     if counts := likelihood.parameters.counts:
         reason = f"{counts[0]!r} is an initial count, and by a whole number there is no derivative"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,17 @@ from kinetix.inference.observations import Observations
 from kinetix.inference.priors import from_table, to_table
 from kinetix.inference.time_courses import Cells, TimeCourses
 from kinetix.serial import network_from_json, network_to_json
-from kinetix.storage import FORMAT as SOLUTION
+from kinetix.solution_writer import FORMAT as SOLUTION
 from kinetix.storage import digest_of, plain, reading, replacing
 
-from .predictive import PredictiveCheck
+from .draws import PosteriorDraws
+from .misfits import PredictiveCheck
 
 if TYPE_CHECKING:
     import xarray
 
-    from kinetix.inference.posterior import Posterior
+
+P = TypeVar("P", bound=PosteriorDraws)
 
 FORMAT = "kinetix-posterior-1"
 PRIOR_DRAWS = 1000
@@ -40,7 +42,7 @@ BEFORE = ("before_draws", "before_log_density")
 Arrays = dict[str, NDArray[Any]]
 
 
-def to_arviz(posterior: Posterior) -> xarray.DataTree:
+def to_arviz(posterior: PosteriorDraws) -> xarray.DataTree:
     """The posterior in ArviZ's groups; names that are dimensions there (chain, draw, cell) get a trailing `_`.
 
     `sample_stats` has lp and, where there are any, the importance weights; `log_likelihood` the
@@ -74,7 +76,7 @@ def to_arviz(posterior: Posterior) -> xarray.DataTree:
     return tree.assign(from_dict(seen, dims=dimensions).children)  # apart: there dimensions go by names alone
 
 
-def save_posterior(posterior: Posterior, path: Path) -> None:
+def save_posterior(posterior: PosteriorDraws, path: Path) -> None:
     """Write everything to netCDF, whole or not at all."""
     tree = to_arviz(posterior)
     arrays = _arrays(posterior)
@@ -89,8 +91,8 @@ def save_posterior(posterior: Posterior, path: Path) -> None:
         tree.to_netcdf(temporary, engine="h5netcdf", encoding={k: v for k, v in coding.items() if v})
 
 
-def load_posterior(path: Path) -> Posterior:
-    """The posterior in a file made by `save_posterior`; damage of any kind is a CheckpointError."""
+def load_posterior(kind: type[P], path: Path) -> P:
+    """The posterior, as a `kind`, in a file made by `save_posterior`; damage of any kind is a CheckpointError."""
     import xarray
 
     with reading(path, "a stored posterior"):
@@ -101,7 +103,7 @@ def load_posterior(path: Path) -> Posterior:
         text = str(attributes["header"])
         if digest_of(text, arrays) != attributes.get("digest"):
             raise CheckpointError("the content does not match its digest", mend="make the file again")
-        return _rebuilt(json.loads(text), arrays)
+        return _rebuilt(kind, json.loads(text), arrays)
 
 
 # inner ---------------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def _require_format(found: str) -> None:
         raise CheckpointError(f"not a stored posterior ({FORMAT})")
 
 
-def _header(posterior: Posterior) -> dict[str, Any]:
+def _header(posterior: PosteriorDraws) -> dict[str, Any]:
     check = posterior.predictive
     return {
         "names": list(posterior.names),
@@ -139,7 +141,7 @@ def _header(posterior: Posterior) -> dict[str, Any]:
     }
 
 
-def _arrays(posterior: Posterior) -> Arrays:
+def _arrays(posterior: PosteriorDraws) -> Arrays:
     """Everything that is not in the header."""
     data, check = posterior.data, posterior.predictive
     result: Arrays = {
@@ -203,8 +205,7 @@ def _group(arrays: Arrays) -> xarray.DataTree:
     return xarray.DataTree(data)
 
 
-def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
-    from kinetix.inference.posterior import Posterior
+def _rebuilt(kind: type[P], header: Mapping[str, Any], arrays: Arrays) -> P:
 
     species = tuple(header["species"])
     data = _data(header, arrays)
@@ -213,7 +214,7 @@ def _rebuilt(header: Mapping[str, Any], arrays: Arrays) -> Posterior:
         replicates, draws = map(int, header["predictive"])
         stored = {name: arrays[f"check_{name}"] for name in CHECK_ARRAYS}
         check = PredictiveCheck(species=species, replicates=replicates, draws=draws, **stored)
-    return Posterior(
+    return kind(
         tuple(header["names"]),
         arrays["draws"],
         arrays["log_density"],

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinetix.findings import Finding, Findings
 
-from .contraction import contraction, weighted_quantile
+from .contraction import contraction
+from .draws import PosteriorDraws
 from .fisher import product_of
+from .quantiles import weighted_quantile
 from .summary import certification, convergence
-
-if TYPE_CHECKING:
-    from kinetix.inference.posterior import Posterior
 
 Array = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ SHOWN = 8
 """Misfits of the predictive check that are listed one by one."""
 
 
-def check_posterior(posterior: Posterior) -> Findings:
+def check_posterior(posterior: PosteriorDraws) -> Findings:
     """All findings, those that forbid belief (severity error) first."""
     return Findings.of(
         [
@@ -59,7 +58,7 @@ def check_posterior(posterior: Posterior) -> Findings:
     )
 
 
-def _verdicts(posterior: Posterior) -> Iterator[Finding]:
+def _verdicts(posterior: PosteriorDraws) -> Iterator[Finding]:
     if not posterior.complete:
         yield Finding("KX201", "error", "chains", "they were stopped before their end", "run them to the end")
     if not posterior.converged:
@@ -77,7 +76,7 @@ def _verdicts(posterior: Posterior) -> Iterator[Finding]:
         yield Finding("KX207", "note", "likelihood", reason, mend)
 
 
-def _edges(posterior: Posterior) -> Iterator[Finding]:
+def _edges(posterior: PosteriorDraws) -> Iterator[Finding]:
     w = posterior.flat_weights
     for i, name in enumerate(posterior.names):
         prior, x = posterior.prior[name], posterior.flat[:, i]
@@ -97,7 +96,7 @@ def _edges(posterior: Posterior) -> Iterator[Finding]:
                     yield Finding("KX202", "warning", name, reason, mend)
 
 
-def _ends(posterior: Posterior, name: str) -> dict[str, tuple[float, float]]:
+def _ends(posterior: PosteriorDraws, name: str) -> dict[str, tuple[float, float]]:
     """The finite ends a parameter has: of its prior and, where narrower, of a net's training box."""
     low, high = posterior.prior[name].bounds()
     found = {"prior": (low, high)} if np.isfinite([low, high]).all() else {}
@@ -109,7 +108,7 @@ def _ends(posterior: Posterior, name: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _ridges(posterior: Posterior) -> Iterator[Finding]:
+def _ridges(posterior: PosteriorDraws) -> Iterator[Finding]:
     if len(posterior.names) < 2:
         return
     correlation = log_correlation(posterior)
@@ -127,7 +126,7 @@ def _ridges(posterior: Posterior) -> Iterator[Finding]:
         yield from _ridge_of_many(posterior, correlation)
 
 
-def _known_as(posterior: Posterior, i: int, j: int, power: int) -> str:
+def _known_as(posterior: PosteriorDraws, i: int, j: int, power: int) -> str:
     """The median and the middle 90 % of the i-th parameter times a power of the j-th, where both are positive."""
     first, second = posterior.flat[:, i], posterior.flat[:, j]
     if not ((first > 0) & (second > 0)).all():
@@ -136,7 +135,7 @@ def _known_as(posterior: Posterior, i: int, j: int, power: int) -> str:
     return f" ({middle:.3g}; 90 % from {low:.3g} to {high:.3g})"
 
 
-def _ridge_of_many(posterior: Posterior, correlation: Array) -> Iterator[Finding]:
+def _ridge_of_many(posterior: PosteriorDraws, correlation: Array) -> Iterator[Finding]:
     """Three or more parameters of which the data fix one combination far better than any of them."""
     moving = [i for i in range(len(correlation)) if correlation[i, i] > 0]
     values, vectors = np.linalg.eigh(correlation[np.ix_(moving, moving)])
@@ -156,7 +155,7 @@ def _ridge_of_many(posterior: Posterior, correlation: Array) -> Iterator[Finding
     yield Finding("KX203", "warning", ", ".join(together), reason, mend)
 
 
-def log_correlation(posterior: Posterior) -> Array:
+def log_correlation(posterior: PosteriorDraws) -> Array:
     """Weighted correlations of the draws, in the logarithm where all are positive: [P, P]; 0 for constants."""
     x = np.where((posterior.flat > 0).all(axis=0), np.log(np.maximum(posterior.flat, 1e-300)), posterior.flat)
     w = posterior.flat_weights
@@ -167,7 +166,7 @@ def log_correlation(posterior: Posterior) -> Array:
         return np.asarray(np.nan_to_num(covariance / np.outer(scale, scale)))
 
 
-def _misfits(posterior: Posterior) -> Iterator[Finding]:
+def _misfits(posterior: PosteriorDraws) -> Iterator[Finding]:
     found: tuple[Any, ...] = () if posterior.predictive is None else posterior.predictive.misfits()
     for m in found[:SHOWN]:
         reason = (
@@ -181,21 +180,21 @@ def _misfits(posterior: Posterior) -> Iterator[Finding]:
         yield Finding("KX204", "warning", "predictive check", reason)
 
 
-def _uninformed(posterior: Posterior) -> Iterator[Finding]:
+def _uninformed(posterior: PosteriorDraws) -> Iterator[Finding]:
     for name, learnt in zip(posterior.names, contraction(posterior), strict=True):
         if (ratio := float(np.sqrt(max(1 - learnt, 0.0)))) > NARROWED:
             reason = f"its posterior is {100 * ratio:.0f} % as wide as its prior: the data say hardly anything about it"
             yield Finding("KX206", "warning", name, reason, "fix it by other knowledge, or measure what depends on it")
 
 
-def _few_cells(posterior: Posterior) -> Iterator[Finding]:
+def _few_cells(posterior: PosteriorDraws) -> Iterator[Finding]:
     counted, parameters = int(posterior.data.cells_at.sum()), len(posterior.names)
     if counted < FEW * parameters:
         reason = f"{counted} counts of cells for {parameters} parameters: single cells and the prior decide"
         yield Finding("KX208", "warning", "data", reason, "measure more cells, or fix parameters by other knowledge")
 
 
-def _divergences(posterior: Posterior) -> Iterator[Finding]:
+def _divergences(posterior: PosteriorDraws) -> Iterator[Finding]:
     told = posterior.meta.get("divergences") or {}
     if count := int(told.get("count", 0)):
         reason = f"{count} of {int(told['of'])} steps of nuts diverged: it may not reach corners of the posterior"

@@ -1,4 +1,4 @@
-"""How much the data taught: the share of each prior's variance that they took away; quantiles of weighted draws."""
+"""How much the data taught: the share of each prior's variance that they took away."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .draws import PosteriorDraws
+
 if TYPE_CHECKING:
-    from kinetix.inference.posterior import Posterior
     from kinetix.inference.unknowns.prior_base import Prior
 
 Array = NDArray[np.float64]
@@ -17,7 +18,7 @@ GRID = (np.arange(2000) + 0.5) / 2000
 """Probabilities whose quantiles stand for a prior."""
 
 
-def contraction(posterior: Posterior) -> Array:
+def contraction(posterior: PosteriorDraws) -> Array:
     """1 - posterior over prior variance on the prior's own scale (the logarithm where it spreads so): [P]."""
     w = posterior.flat_weights
     found = []
@@ -27,14 +28,6 @@ def contraction(posterior: Posterior) -> Array:
             1 - _variance(x, w, prior) / _variance(prior.quantile(GRID), np.full(len(GRID), 1 / len(GRID)), prior)
         )
     return np.array(found)
-
-
-def weighted_quantile(values: Array, weights: Array, q: Array) -> Array:
-    """The midpoint (Hazen) rule: draw i stands at the middle of its own step of the distribution function."""
-    held = weights > 0
-    order = np.argsort(values[held], kind="stable")
-    x, w = values[held][order], weights[held][order]
-    return np.interp(q, np.cumsum(w) - 0.5 * w, x)
 
 
 def _variance(x: Array, w: Array, prior: Prior) -> float:

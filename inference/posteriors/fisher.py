@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.distribution import Distribution, Tabulated
-from kinetix.errors import SettingError
+from kinetix.errors import SettingError, require_known
 from kinetix.listed import Listed
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solver import GradientSolver, Solver
 

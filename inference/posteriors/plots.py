@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kinetix.network import require_known
+from kinetix.errors import require_known
 from kinetix.style import (
     BLUE,
     CYCLE,
@@ -27,11 +27,12 @@ from kinetix.style import (
     style,
 )
 
+from .draws import PosteriorDraws
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from kinetix.inference.posterior import Posterior
     from kinetix.inference.unknowns.prior_base import Prior
 
 Array = NDArray[np.float64]
@@ -51,11 +52,11 @@ BLOCKS, RANKS = 60, 20
 
 
 def pairs(
-    posterior: Posterior,
+    posterior: PosteriorDraws,
     *,
     names: Sequence[str] | None = None,
     truth: Mapping[str, float] | None = None,
-    beside: tuple[str, Posterior] | None = None,
+    beside: tuple[str, PosteriorDraws] | None = None,
 ) -> Figure:
     """Parameters in pairs: regions that hold 50 % and 90 % of the posterior, marginals and priors on the diagonal.
 
@@ -91,7 +92,7 @@ def pairs(
         return figure
 
 
-def trace(posterior: Posterior, *, names: Sequence[str] | None = None) -> Figure:
+def trace(posterior: PosteriorDraws, *, names: Sequence[str] | None = None) -> Figure:
     """The chains of each parameter: their medians and middle 90 % as they ran, and the ranks of their draws.
 
     Chains that agree lie on one another, and each has as many draws of every rank. Weights play no part, and
@@ -136,7 +137,7 @@ class _Layer:
     filled: bool
 
     @classmethod
-    def of(cls, label: str, posterior: Posterior, shown: Sequence[str], colour: str, *, filled: bool) -> _Layer:
+    def of(cls, label: str, posterior: PosteriorDraws, shown: Sequence[str], colour: str, *, filled: bool) -> _Layer:
         held = posterior.flat_weights > 0
         columns = [posterior.names.index(name) for name in shown]
         w = posterior.flat_weights[held]
@@ -195,16 +196,16 @@ class _Axis:
         return np.array([self.prior.mass(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)])
 
 
-def _chosen(posterior: Posterior, names: Sequence[str] | None) -> tuple[str, ...]:
+def _chosen(posterior: PosteriorDraws, names: Sequence[str] | None) -> tuple[str, ...]:
     require_known(names or (), posterior.names, "parameter")
     return tuple(names) if names else posterior.names[:SHOWN]
 
 
-def _of_how_many(posterior: Posterior, shown: Sequence[str]) -> str:
+def _of_how_many(posterior: PosteriorDraws, shown: Sequence[str]) -> str:
     return "" if len(shown) == len(posterior.names) else f" ({len(shown)} of {len(posterior.names)} parameters)"
 
 
-def _reach(name: str, posterior: Posterior, beside: tuple[str, Posterior] | None) -> tuple[float, float]:
+def _reach(name: str, posterior: PosteriorDraws, beside: tuple[str, PosteriorDraws] | None) -> tuple[float, float]:
     """From where to where the draws of all layers lie, but for some hundredths of a per cent."""
     layers = [posterior, beside[1]] if beside is not None else [posterior]
     ends = np.array([p.quantile([0.0005, 0.9995])[:, p.names.index(name)] for p in layers])

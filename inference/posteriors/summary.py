@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kinetix.inference.diagnostics import ESS, RHAT
 
 from .contraction import contraction
-
-if TYPE_CHECKING:
-    from kinetix.inference.posterior import Posterior
+from .draws import PosteriorDraws
 
 HEAD = ("parameter", "mean", "sd", "5 %", "50 %", "95 %", "contraction", "R-hat", "ESS", "MCSE")
 
@@ -61,7 +58,7 @@ class Summary:
         return "\n".join([*self.warnings, *(line.rstrip() for line in lines), self.origin])
 
 
-def summarise(posterior: Posterior) -> Summary:
+def summarise(posterior: PosteriorDraws) -> Summary:
     """The summary of a posterior."""
     numbers = (posterior.mean(), posterior.sd(), *posterior.quantile([0.05, 0.5, 0.95]))
     learnt, rows = contraction(posterior), []
@@ -78,7 +75,7 @@ def summarise(posterior: Posterior) -> Summary:
     return Summary(tuple(rows), tuple(warnings_of(posterior)), _origin(posterior))
 
 
-def warnings_of(posterior: Posterior) -> list[str]:
+def warnings_of(posterior: PosteriorDraws) -> list[str]:
     """What must be read before the numbers: each line begins with its verdict in capitals."""
     lines = []
     if not posterior.complete:
@@ -90,7 +87,7 @@ def warnings_of(posterior: Posterior) -> list[str]:
     return lines
 
 
-def convergence(posterior: Posterior) -> str:
+def convergence(posterior: PosteriorDraws) -> str:
     """The worst R-hat and effective sample size, with their parameters."""
     known = {n: d for n, d in posterior.diagnostics.items() if n in posterior.names}
     if not known:
@@ -104,7 +101,7 @@ def convergence(posterior: Posterior) -> str:
     )
 
 
-def certification(posterior: Posterior) -> str:
+def certification(posterior: PosteriorDraws) -> str:
     """Why a likelihood that is not exact is not certified."""
     gate = posterior.gate or {}
     reasons = []
@@ -117,7 +114,7 @@ def certification(posterior: Posterior) -> str:
     return ", ".join(reasons) or "the net was not compared with an exact likelihood at these draws"
 
 
-def _worth(posterior: Posterior, chains: float) -> float:
+def _worth(posterior: PosteriorDraws, chains: float) -> float:
     """Effective draws of a posterior whose chains are worth `chains`.
 
     Weighted draws of the chains have two errors: that of the chains, and that of taking some by weight.
@@ -131,7 +128,7 @@ def _worth(posterior: Posterior, chains: float) -> float:
     return 1 / (1 / chains + 1 / taken) if chains > 0 else chains
 
 
-def _origin(posterior: Posterior) -> str:
+def _origin(posterior: PosteriorDraws) -> str:
     chains, n, _ = posterior.draws.shape
     solver = posterior.likelihood.get("solver", "unknown")
     weighed = ", weighed by the exact likelihood" if posterior.weights is not None else ""

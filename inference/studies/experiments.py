@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kinetix.errors import KinetixError, RunError, SettingError
+from kinetix.errors import KinetixError, RunError, SettingError, require_known
 from kinetix.inference.observations import Observations
 from kinetix.inference.posterior import Posterior
 from kinetix.inference.priors import split_fixed
 from kinetix.inference.question import Question
 from kinetix.inference.unknowns.prior_base import Prior
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solver import Solver
 

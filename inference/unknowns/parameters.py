@@ -12,10 +12,10 @@ import sympy
 from numpy.typing import NDArray
 
 from kinetix.distribution import PointMass
-from kinetix.errors import SettingError
+from kinetix.elements import MOST
+from kinetix.errors import SettingError, require_known
 from kinetix.expressions import TIME, names_in, number, symbol
-from kinetix.network import require_known
-from kinetix.problem import MOST, Problem
+from kinetix.problem import Problem
 from kinetix.propensity import array_function
 
 Array = NDArray[np.float64]

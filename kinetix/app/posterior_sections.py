@@ -23,7 +23,7 @@ from .sections import FOOTER, model_section, reproduce_section
 
 if TYPE_CHECKING:
     from kinetix.inference.posterior import Posterior
-    from kinetix.inference.posteriors.predictive import PredictiveCheck
+    from kinetix.inference.posteriors.misfits import PredictiveCheck
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.compiler import CompiledModel, compile_network
-from kinetix.errors import SettingError
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.errors import SettingError, require_known
+from kinetix.network import ReactionNetwork
 from kinetix.problem import Problem
 from kinetix.solution import Solution
 from kinetix.solver import Solver

@@ -17,8 +17,8 @@ from kinetix.solvers.ssa import SSA
 from kinetix.style import label, style
 
 from . import figures
+from .answers import Answers
 from .report import Card, Html, Page, Section, code, heading, image, note, picture, prose, table
-from .study import Study
 
 FLOOR_PATHS = 10_000
 FOOTER = "Made by kinetix. Everything on this page is in this file; nothing is loaded from elsewhere."
@@ -106,7 +106,7 @@ def laws_section(net: Any, points: Sequence[Point], times: Sequence[float], exac
     name = _kind(net)
     for point in points:
         problem = Problem.of(net.network, times, parameters=point.parameters)
-        study = Study.of(problem, {EXACT: exact, name: net, TRAJECTORIES: sampler}, reference=EXACT, seed=seed)
+        study = Answers.of(problem, {EXACT: exact, name: net, TRAJECTORIES: sampler}, reference=EXACT, seed=seed)
         curves[point.label] = (problem.times, study.joint(name)[:, 0])
         floor = study.floor(TRAJECTORIES)
         if floor is not None:
@@ -171,7 +171,7 @@ def net_page(net: Any, exact: Solver, *, seed: int, commands: Sequence[str]) -> 
     return Page(title, f"trained over {', '.join(net.box) or 'time'}", tuple(cards), tuple(sections), FOOTER)
 
 
-def study_page(study: Study) -> Page:
+def study_page(study: Answers) -> Page:
     """The report of a comparison of solvers."""
     network = study.problem.model.network
     rows = study.rows()
@@ -244,7 +244,7 @@ def _inside(net: Any, share: float) -> dict[str, float]:
     return {n: low + share * (high - low) for n, (low, high) in net.box.items() if n in net.network.theta_names}
 
 
-def _panels(study: Study, title: str, name: str) -> list[figures.Panel]:
+def _panels(study: Answers, title: str, name: str) -> list[figures.Panel]:
     time = float(study.problem.times[-1])
     solutions = study.solutions
     moving = [s for s in solutions[name].species if len(solutions[EXACT].marginal(s, time)) > 1]

@@ -19,8 +19,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinetix.errors import DataError, SettingError
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.errors import DataError, SettingError, require_known
+from kinetix.network import ReactionNetwork
 
 from .files import require_readable
 

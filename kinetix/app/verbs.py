@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kinetix.inference.observations import Observations
     from kinetix.inference.posterior import Posterior
     from kinetix.inference.time_courses import TimeCourses
-    from kinetix.solvers.general.saved import GeneralNetwork
+    from kinetix.solvers.general.pretrained import GeneralNetwork
 
     from .study import Study
 
@@ -186,10 +186,9 @@ def general(folder: str | Path | None = None) -> GeneralNetwork:
     It answers for networks that it has never seen (`kinetix.solve(..., solver="general")` asks it), `survey` asks it
     of many at once, and `adapt` makes a net for one network of it.
     """
-    from kinetix.solvers.general.packaged import packaged
-    from kinetix.solvers.general.saved import GeneralNetwork
+    from kinetix.solvers.general.pretrained import GeneralNetwork
 
-    return packaged() if folder is None else GeneralNetwork.open(folder)
+    return GeneralNetwork.packaged() if folder is None else GeneralNetwork.open(folder)
 
 
 def open(path: str | Path) -> Any:  # noqa: A001 - the public name
@@ -207,7 +206,8 @@ def open(path: str | Path) -> Any:  # noqa: A001 - the public name
         raise CheckpointError(
             "not a file that kinetix saves", file=str(place), mend="give a .nc file or a net's folder"
         )
-    from kinetix.storage import FORMAT, load_solution
+    from kinetix.solution_reader import load_solution
+    from kinetix.solution_writer import FORMAT
 
     if _format(place) == FORMAT:
         return load_solution(place)

@@ -31,7 +31,7 @@ from .family import SPECIES
 from .moments import moments
 from .net import Core, State
 from .prompt import Extent, order_of, read
-from .saved import GeneralNetwork, SavedSize
+from .saved import GeneralWeights, SavedSize
 from .structure import Structure
 from .totals import totals
 
@@ -85,7 +85,7 @@ class Adaptation:
     digest: str
 
     @classmethod
-    def of(cls, general: GeneralNetwork, domain: Box, first: Collection[int] = ()) -> Adaptation:
+    def of(cls, general: GeneralWeights, domain: Box, first: Collection[int] = ()) -> Adaptation:
         """A general net for a plain box; species in `first` (network indices) are spoken of before all others.
 
         UnsupportedFeature, by name, where the network is not of the net's family, or the times are infinite.
@@ -133,9 +133,9 @@ class Adaptation:
         return {"size": size, "order": order, "most": largest_counts(window).tolist(), "digest": self.digest}
 
 
-def opened(start: str | Path | GeneralNetwork) -> GeneralNetwork:
+def opened(start: str | Path | GeneralWeights) -> GeneralWeights:
     """The general net to begin from: a net, the folder of one, or "general", that of the package."""
-    if isinstance(start, GeneralNetwork):
+    if isinstance(start, GeneralWeights):
         return start
     if start == "general":
         from .packaged import packaged
@@ -143,7 +143,7 @@ def opened(start: str | Path | GeneralNetwork) -> GeneralNetwork:
         return packaged()
     if not isinstance(start, str | Path) or not Path(start).is_dir():
         raise SettingError(f"start is {start!r}", place="met", mend='use "general", a general net or the folder of one')
-    return GeneralNetwork.open(start)
+    return GeneralWeights.open(start)
 
 
 def largest_counts(window: StateSpace) -> Integers:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +21,9 @@ from kinetix.solvers.nets.mixture import starts_of
 from .answer import answer, mixed
 from .general_law import GeneralLaw
 from .net import Core
+from .saved import GeneralWeights
 from .structure import Structure
 from .trust import Scale, Trust, together, trusts
-
-if TYPE_CHECKING:
-    from kinetix.solvers.general_model import General
-
 
 Integers = NDArray[np.int64]
 
@@ -44,15 +39,14 @@ class DoubtfulAnswerWarning(UserWarning):
 
 
 def solved(
-    core: Core,
-    certificate: Mapping[str, Any],
-    digest: str,
+    net: GeneralWeights,
     problem: Problem,
     *,
     rng: np.random.Generator,
-    settings: General,
+    solver: object,
+    trust: bool,
 ) -> Solution:
-    """The laws at the problem's times, `GeneralLaw`s.
+    """The laws at the problem's times, `GeneralLaw`s, as the answer of `solver`; checked where `trust`.
 
     `meta["net"]` has the SHA-256 of the weights; `meta["trust"]`, for every time > 0, the estimated Hellinger distance
     to the exact law and a flag (see `trust`). Anything but "good" is a finding (KX303), "poor" a warning too. Networks
@@ -70,13 +64,15 @@ def solved(
         if t == 0:
             laws.append(problem.initial)
         elif len(starts) > 1 or weights[0] < 1:
-            laws.append(mixed(core, structure, problem.theta, starts, weights, t, seed))
+            laws.append(mixed(net.core, structure, problem.theta, starts, weights, t, seed))
         else:
-            stated = answer(core, structure, problem.theta, starts[0], t)
+            stated = answer(net.core, structure, problem.theta, starts[0], t)
             laws.append(GeneralLaw(stated.net, stated.context, seed))
-    told = _trusts(core, Scale.of(certificate), structure, problem, _some(starts, weights)) if settings.trust else []
-    meta = provenance(settings, network, started, certificate=dict(certificate))
-    meta["net"] = digest
+    told: list[Trust] = []
+    if trust:
+        told = _trusts(net.core, Scale.of(net.certificate), structure, problem, _some(starts, weights))
+    meta = provenance(solver, network, started, certificate=dict(net.certificate))
+    meta["net"] = net.digest
     meta["trust"] = [asdict(one) for one in told]
     meta["findings"] = [*meta["findings"], *(asdict(found) for found in _doubts(told))]
     if poor := [one.time for one in told if one.flag == "poor"]:

@@ -18,7 +18,7 @@ from kinetix.solvers.nets.run_folder import RunFolder
 from kinetix.solvers.nets.sealed import MANIFEST, weights_digest
 
 from .net import Core, Size
-from .saved import GeneralNetwork
+from .saved import GeneralWeights
 
 COSTS = "steps", "wall_seconds", "cpu_seconds"
 
@@ -36,21 +36,21 @@ class Begin:
     told: Mapping[str, Any]
 
     @classmethod
-    def of(cls, source: GeneralNetwork | str | Path) -> Begin:
+    def of(cls, source: GeneralWeights | str | Path) -> Begin:
         """From a net, or a folder with a net or (an unfinished run) checkpoints, of which the newest is taken.
 
         CheckpointError where it is damaged or does not say what it cost.
         """
-        if isinstance(source, GeneralNetwork):
+        if isinstance(source, GeneralWeights):
             return cls._of_net(source, None)
         path = Path(source)
         folder = RunFolder(path)
         if not (path / MANIFEST).exists() and folder.steps():
             return cls._of_run(folder)
-        return cls._of_net(GeneralNetwork.open(path), str(path))
+        return cls._of_net(GeneralWeights.open(path), str(path))
 
     @classmethod
-    def _of_net(cls, net: GeneralNetwork, file: str | None) -> Begin:
+    def _of_net(cls, net: GeneralWeights, file: str | None) -> Begin:
         try:
             training = net.certificate["training"]
             spent = training.get("all_legs") or all_legs(training, None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kinetix.errors import SettingError
 
 from .family import Batch
-from .saved import GeneralNetwork
+from .pretrained import GeneralNetwork
 from .score import Case, hellinger
 from .signs import Signs
 from .trust import FAIR, FLOOR, GOOD, SHARE, Scale, features, signs_of

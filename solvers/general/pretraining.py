@@ -31,7 +31,7 @@ from .calibration import FEWEST, calibrated
 from .lessons import Lessons
 from .net import Core, Size
 from .panels import PANELS
-from .saved import GeneralNetwork
+from .pretrained import GeneralNetwork
 from .score import Panels, examined
 from .source import Source
 

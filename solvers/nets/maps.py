@@ -17,8 +17,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from kinetix.errors import SettingError
-from kinetix.network import ReactionNetwork, require_known
+from kinetix.errors import SettingError, require_known
+from kinetix.network import ReactionNetwork
 
 from .asked import Asked
 from .observed import Marginal

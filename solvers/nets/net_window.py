@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
 from kinetix.distribution import PointMass
-from kinetix.errors import SettingError, TruncationError
-from kinetix.network import require_known
+from kinetix.errors import SettingError, TruncationError, require_known
 from kinetix.problem import Problem
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.ssa import simulate

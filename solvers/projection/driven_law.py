@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +24,14 @@ from kinetix.solvers.drive import Drive, count_cuts
 from kinetix.solvers.parallel import Flag, run_all
 
 from .frame import Start
+from .quiet import QuietProjection
 from .reach import Reach
-
-if TYPE_CHECKING:
-    from kinetix.solvers.fsp import FSP
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def solve(fsp: FSP, problem: Problem) -> Solution:
+def solve(fsp: QuietProjection, problem: Problem) -> Solution:
     """The laws of a problem with events or with laws that switch at times; the same bound as without."""
     started = time.process_time()
     drive = _LawDrive(fsp, problem)
@@ -52,7 +49,7 @@ def solve(fsp: FSP, problem: Problem) -> Solution:
 
 
 def log_prob_batch(
-    fsp: FSP, problem: Problem, thetas: Array, counts: Sequence[Counts], axes: Sequence[int]
+    fsp: QuietProjection, problem: Problem, thetas: Array, counts: Sequence[Counts], axes: Sequence[int]
 ) -> list[Array]:
     """Log-probabilities of observed counts under many parameter vectors: one [B, U_k] a time.
 
@@ -77,7 +74,7 @@ class _LawDrive(Drive):
     Windows hold the counts `least` [S] at least.
     """
 
-    def __init__(self, fsp: FSP, problem: Problem, least: Counts | None = None) -> None:
+    def __init__(self, fsp: QuietProjection, problem: Problem, least: Counts | None = None) -> None:
         start = Start.of(problem.initial)
         theta = np.broadcast_to(problem.theta, (len(start.counts), len(problem.theta)))
         super().__init__(problem.model, problem.times, start.counts.astype(np.float64), theta)

@@ -16,12 +16,13 @@ import sympy
 from numpy.typing import NDArray
 
 from kinetix.compiler import CompiledModel
+from kinetix.conditions import is_time_condition
 from kinetix.errors import RunError
 from kinetix.events import Event
 from kinetix.expressions import TIME, names_in
 from kinetix.jumps import Agenda, Jumps
 from kinetix.network import ReactionNetwork
-from kinetix.phases import Phases, is_time_condition
+from kinetix.phases import Phases
 
 from .crossings import Crossings, curved_in_time, cuts_of, modes_of, moving_names
 from .ode import Equation, NoNumberError, Step, StuckError

@@ -15,9 +15,10 @@ import sympy
 from numpy.typing import NDArray
 from sympy.core.relational import Relational
 
+from kinetix.conditions import is_time_condition
 from kinetix.expressions import TIME, names_in
 from kinetix.network import ReactionNetwork
-from kinetix.phases import Phases, is_time_condition
+from kinetix.phases import Phases
 from kinetix.propensity import ArrayFunction, array_function
 
 from .rate_equations import Equations

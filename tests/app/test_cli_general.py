@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kinetix.solvers.general.net import Core, Size
-from kinetix.solvers.general.saved import GeneralNetwork
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.nets.training import seeded
 
 Run = Callable[..., tuple[int, str, str]]

@@ -9,8 +9,8 @@ import pytest
 
 from kinetix.app.cli import main
 from kinetix.solvers.general.config import read_config
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.general.pretraining import Pretraining
-from kinetix.solvers.general.saved import GeneralNetwork
 
 SMALL = """
 [net]

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import poisson
 
 import kinetix as kx
-from kinetix.app.study import distances, generator, joint_distances, sampling_floor
+from kinetix.app.answers import distances, generator, joint_distances, sampling_floor
 from kinetix.app.verbs import compare
 from kinetix.distribution import PointMass, Sampled, Tabulated
 from kinetix.errors import SettingError

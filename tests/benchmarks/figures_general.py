@@ -20,8 +20,8 @@ import torch
 import kinetix as kx
 from kinetix.solvers.general.moments import linear_noise, moments
 from kinetix.solvers.general.packaged import FOLDER
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.general.pretraining import PANEL_SEED
-from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.general.score import hellinger
 from kinetix.solvers.general.trust import Scale, signs_of
 

@@ -15,7 +15,8 @@ from scipy.stats import binom
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import kinetix as kx
-from kinetix.inference.posteriors.predictive import FALSE_ALARMS, REPEATS, STATISTICS, _placed, statistics
+from kinetix.inference.posteriors.misfits import FALSE_ALARMS, STATISTICS
+from kinetix.inference.posteriors.predictive import REPEATS, _placed, statistics
 from kinetix.inference.priors import log_uniform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,7 +9,7 @@ from scipy.stats import qmc
 
 import kinetix as kx
 from kinetix.distribution import Tabulated
-from kinetix.solvers.general.saved import GeneralNetwork
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from tests.benchmarks.general_baselines import histograms
 
 Problems = Sequence[tuple[kx.ReactionNetwork, float]]

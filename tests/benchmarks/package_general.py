@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from kinetix.solvers.general.calibration import calibrated  # noqa: E402
 from kinetix.solvers.general.packaged import FOLDER  # noqa: E402
+from kinetix.solvers.general.pretrained import GeneralNetwork  # noqa: E402
 from kinetix.solvers.general.pretraining import CALIBRATION_SEED  # noqa: E402
-from kinetix.solvers.general.saved import GeneralNetwork  # noqa: E402
 from tests.benchmarks.general_exam import Exam, exam  # noqa: E402
 
 PROBLEMS = {"small": 400, "large": 400, "regulated": 400}

@@ -13,8 +13,9 @@ from kinetix.network import Parameter, Reaction, ReactionNetwork, Species, mass_
 from kinetix.problem import Problem
 from kinetix.serial import network_from_json, network_to_json
 from kinetix.solution import Solution
+from kinetix.solution_reader import load_solution
+from kinetix.solution_writer import save_solution
 from kinetix.space import StateSpace
-from kinetix.storage import load_solution, save_solution
 
 DIMER = ReactionNetwork(
     [Species("P", 10, "cell"), Species("lambda", 0)],

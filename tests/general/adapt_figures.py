@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import kinetix as kx
 from kinetix.solvers.general.adapted import Adaptation, opened
 from kinetix.solvers.general.net import Core, Size
-from kinetix.solvers.general.saved import GeneralNetwork
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.budget import Record
 from kinetix.solvers.nets.certificate import certify

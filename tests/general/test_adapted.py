@@ -15,8 +15,8 @@ from kinetix.problem import Problem
 from kinetix.solvers.general.adapted import Adaptation, AdaptedNet, largest_counts
 from kinetix.solvers.general.answer import answer
 from kinetix.solvers.general.net import Core, GeneralNet, Size
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.general.prompt import Extent, Prompted, read, rows
-from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.met import MET
 from kinetix.solvers.nets.box import Box
 from kinetix.solvers.nets.net_law import NetLaw

@@ -11,7 +11,7 @@ from kinetix.solvers.general.calibration import calibrated
 from kinetix.solvers.general.general_law import GeneralLaw
 from kinetix.solvers.general.net import Core, Size
 from kinetix.solvers.general.panels import panel
-from kinetix.solvers.general.saved import GeneralNetwork
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.general.score import Case, hellinger
 from kinetix.solvers.nets.training import seeded
 from tests import exact

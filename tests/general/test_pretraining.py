@@ -13,8 +13,8 @@ from kinetix.solvers.general.begin import Begin
 from kinetix.solvers.general.lessons import Lessons
 from kinetix.solvers.general.net import Size
 from kinetix.solvers.general.panels import panel
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.general.pretraining import Pretraining
-from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.general.score import Case, Panels, hellinger
 from kinetix.solvers.general.source import Source
 from kinetix.solvers.nets.signals import Interrupted

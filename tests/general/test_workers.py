@@ -24,8 +24,8 @@ from kinetix.errors import KinetixError, RunError, SettingError
 from kinetix.solvers.general import pretraining
 from kinetix.solvers.general.lessons import Lessons
 from kinetix.solvers.general.net import Core, Size
+from kinetix.solvers.general.pretrained import GeneralNetwork
 from kinetix.solvers.general.pretraining import Pretraining
-from kinetix.solvers.general.saved import GeneralNetwork
 from kinetix.solvers.general.source import Source
 from kinetix.solvers.nets.budget import Budget
 from kinetix.solvers.nets.descent import Descent

@@ -8,7 +8,7 @@ import pytest
 import kinetix as kx
 from kinetix.errors import SettingError
 from kinetix.inference.posterior import Posterior
-from kinetix.inference.posteriors.predictive import STATISTICS, PredictiveCheck
+from kinetix.inference.posteriors.misfits import STATISTICS, PredictiveCheck
 from kinetix.inference.posteriors.summary import HEAD
 from tests.exact import birth_death
 

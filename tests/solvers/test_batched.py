@@ -15,9 +15,8 @@ from kinetix.distribution import Sampled, Tabulated
 from kinetix.errors import RunError, SettingError, TruncationError, UnsupportedFeature
 from kinetix.expressions import TIME, symbol
 from kinetix.problem import Problem
-from kinetix.solvers import fsp
 from kinetix.solvers.fsp import FSP
-from kinetix.solvers.projection import batched
+from kinetix.solvers.projection import batched, quiet
 from kinetix.solvers.projection.batched_operator import Operator, Split, room_of
 from kinetix.solvers.projection.batched_sweep import LOOK
 from kinetix.solvers.projection.devices import is_compiled, require_device, torch_device
@@ -249,7 +248,7 @@ def test_laws_that_break_down_are_refused_where_probability_is():
 
 
 def test_what_torch_does_not_do_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr(fsp, "LARGE_BOX", 10)
+    monkeypatch.setattr(quiet, "LARGE_BOX", 10)
     problem = Problem.of(exact.telegraph(), [1.0])
     late = Problem.of(exact.telegraph(), [np.inf])
     rows, theta = [np.array([[0]])], problem.theta[None]

@@ -9,8 +9,8 @@ from kinetix.errors import RunError, TruncationError
 from kinetix.expressions import symbol
 from kinetix.listed import Listed
 from kinetix.problem import Problem
-from kinetix.solvers import fsp
 from kinetix.solvers.fsp import FSP
+from kinetix.solvers.projection import quiet
 from kinetix.solvers.projection.frame import Start
 from kinetix.solvers.projection.roaming import Roaming
 from tests import exact
@@ -96,7 +96,7 @@ def test_likelihoods_on_lists_and_boxes_agree(monkeypatch):
     problem = Problem.of(exact.cascade(6), [0.02])
     thetas, rows = problem.theta * np.array([[1.0], [1.2]]), [np.array([[0, 0], [1, 0]])]
     reference = FSP().log_prob_batch(problem, thetas, rows, [0, 1])
-    monkeypatch.setattr(fsp, "LARGE_BOX", 1)
+    monkeypatch.setattr(quiet, "LARGE_BOX", 1)
     (lists,) = FSP().log_prob_batch(problem, thetas, rows, [0, 1])
     assert np.abs(np.exp(lists) - np.exp(reference[0])).max() < 3e-9
     assert not np.array_equal(lists, reference[0])

@@ -9,7 +9,7 @@ import xarray
 import kinetix as kx
 from kinetix.errors import CheckpointError
 from kinetix.inference.posterior import Posterior
-from kinetix.inference.posteriors.predictive import PredictiveCheck
+from kinetix.inference.posteriors.misfits import PredictiveCheck
 from tests.exact import birth_death
 
 C, N = 4, 300

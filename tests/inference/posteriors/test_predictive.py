@@ -11,7 +11,8 @@ from kinetix.errors import SettingError
 from kinetix.inference import priors
 from kinetix.inference.observations import Observations
 from kinetix.inference.posterior import Posterior
-from kinetix.inference.posteriors.predictive import STATISTICS, _p_value, predictive_check, statistics
+from kinetix.inference.posteriors.misfits import STATISTICS
+from kinetix.inference.posteriors.predictive import _p_value, predictive_check, statistics
 from kinetix.solution import Solution
 from kinetix.space import StateSpace
 from tests.exact import birth_death, birth_death_pmf
