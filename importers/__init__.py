@@ -48,6 +48,8 @@ def load(
     of substance, or "units" for what the file's unit definitions say. Raises ModelError (or
     UnsupportedFeature) that names the file, and SettingError for an option that does not exist.
     """
+    if not isinstance(source, str | Path):
+        raise SettingError(f"{source!r:.80} is no path", place="load", mend="give the path of a model file")
     path = Path(source)
     _require_one_of("law", law, LAWS)
     _require_file(path)
@@ -64,6 +66,8 @@ def load(
 
 def parse(text: str, *, name: str | None = None) -> ReactionNetwork:
     """Read a network from text in the reaction language; `name` is used where the text gives none."""
+    if not isinstance(text, str):
+        raise SettingError(f"{text!r:.80} is no text", place="parse", mend="give a network in the reaction language")
     network: ReactionNetwork = import_module(f"{__name__}.dsl").parse(text, name=name)
     return network
 

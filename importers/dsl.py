@@ -66,6 +66,7 @@ def _network(meaning: Meaning, name: str, source: str | None) -> ReactionNetwork
         rate_rules=rates_of(meaning),
         homes={s: home for s in uncounted if (home := meaning.home(s)) is not None},
         source=source,
+        worked_out=meaning.worked_out,
     )
 
 

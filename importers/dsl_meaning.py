@@ -23,6 +23,7 @@ from kinetix.expressions import TIME, number, symbol
 from .dsl_draft import Draft, Set
 from .dsl_math import Formulas, Term, constant, names_of
 from .dsl_words import CONSTANTS
+from .worked_out import worked_out
 
 MAX_LAW = 20_000
 """The most pieces that a law may have once the rules are written into it."""
@@ -179,6 +180,13 @@ class Meaning:
             assert value is not None  # every name in it has a value, so it has one too
             worth[name] = float(value)
         return worth
+
+    @property
+    def worked_out(self) -> dict[str, frozenset[str]]:
+        """The names set by = from other names, and these."""
+        book = {**self.draft.rules, **self.draft.values}
+        uses = {name: [str(t) for t in names_of(tree) if t in self.known] for name, (_, tree) in book.items()}
+        return worked_out(self.draft.values, uses)
 
     def _ordered(self, book: Mapping[str, Set]) -> list[str]:
         """The names so that each comes after those that its formula uses; a cycle is named."""

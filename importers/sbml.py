@@ -33,6 +33,7 @@ from .sbml_symbols import Symbols, symbols_of
 from .sbml_units import mole_findings, scale_of
 from .sbml_walk import elements
 from .sbml_writer import NAMESPACE
+from .worked_out import worked_out
 
 _WHOLE = 1e-12
 """Relative distance from a whole number that is the arithmetic's own rounding: 0.1 * 30 is 3 molecules."""
@@ -114,6 +115,9 @@ class _Build:
             homes=self._homes,
             report=[*self._moles(), *self._rounded(), *findings],
             source=self.path.name,
+            worked_out=worked_out(
+                self.rules.initial, self.rules.uses({**self.rules.initial, **self.rules.assignments})
+            ),
         )
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Posterior(PosteriorDraws):
     """Draws of the parameters `names` given `data`: C chains of n draws of P parameters.
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -282,8 +283,9 @@ def _checked(
         ("max_steps", max_steps, 16),
         ("exact_draws", exact_draws, 0),
     ):
-        if value < low:
-            raise SettingError(f"{name} is {value}", place="infer", mend=f"use {low} or more")
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+            mend = f"use a whole number, {low} or more"
+            raise SettingError(f"{name} is {value!r}", place="infer", mend=mend)
     if count % 2:
         raise SettingError(f"walkers is {count}", place="infer", mend="use an even number: half of them move at once")
     return count

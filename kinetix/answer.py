@@ -60,7 +60,8 @@ class Answer:
     def mean(self, name: str | None = None) -> Array:
         """Means: [T, S], or [T] of one species, rule, parameter, compartment or "[X]" (concentration).
 
-        Where an answer states moments alone, a rule's mean is its value at the means of the species.
+        Where an answer states moments alone, a rule's mean is its value at the means of the species. NaN of what
+        reads a parameter that events set to different values in different trajectories.
         """
         if name is None:
             return np.stack([distribution.mean(law) for law in self.laws])
@@ -72,7 +73,7 @@ class Answer:
     def std(self, name: str | None = None) -> Array:
         """Standard deviations: [T, S] or [T]; of the stated law, or the sample sd of trajectories.
 
-        NaN from the mean field, which does not state them.
+        NaN from the mean field, which does not state them, from a single trajectory, and where `mean` is.
         """
         if name is None:
             return np.sqrt(np.maximum(np.diagonal(self.covariance(), axis1=1, axis2=2), 0.0))
@@ -84,15 +85,15 @@ class Answer:
         Where it states moments alone, those of rules are propagated to first order: exact for linear ones.
         """
         scale = 1.0
-        sampled = all(isinstance(law, Sampled) for law in self.laws)
-        if sampled and self.trajectories is not None and len(self.trajectories) > 1:
-            scale = len(self.trajectories) / (len(self.trajectories) - 1)
+        if self.trajectories is not None and all(isinstance(law, Sampled) for law in self.laws):
+            n = len(self.trajectories)
+            scale = n / (n - 1) if n > 1 else np.nan
         if first is None:
             return scale * np.stack([distribution.covariance(law) for law in self.laws])
         f, g = self._quantity(first), self._quantity(second or first)
         result = np.zeros(len(self.times))
         if self._is_still(first) or self._is_still(second or first):
-            return result
+            return np.where(np.isnan(self.mean(first)) | np.isnan(self.mean(second or first)), np.nan, result)
         for k, law in enumerate(self.laws):
             if isinstance(law, Moments):
                 result[k] = self._propagated(k, law, first, second or first)
@@ -122,6 +123,8 @@ class Answer:
         """Log-probability of counts [..., S], or of a mapping name -> counts with the others summed out."""
         law = self.law(time)
         if isinstance(counts, Mapping):
+            if not counts:
+                raise SettingError("no species is named", place="counts", mend="give a mapping species -> counts")
             axes = [self._axis(name) for name in counts]
             columns = np.broadcast_arrays(*(np.asarray(v) for v in counts.values()))
             return law.marginal(axes).log_prob(_whole(np.stack(columns, axis=-1)))

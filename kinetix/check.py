@@ -61,7 +61,7 @@ def _law(network: NetworkDefinition, reaction: Reaction) -> Iterator[Finding]:
     whole = {name: m for name, m in reaction.reactants.items() if isinstance(m, int)}
     for name, needed in whole.items():
         powers = [p for p in law.atoms(sympy.Pow) if p.base == symbol(name) and p.exp.is_Integer and p.exp >= 2]
-        if needed >= 2 and powers:
+        if needed >= 2 and powers and not _counts_distinct(law, name, needed):
             mend = f"use {name}*({name} - 1) for distinct pairs"
             yield Finding("KX102", "warning", reaction.name, f"consumes {needed} {name} at a power law: {law}", mend)
     for name, needed in whole.items():
@@ -72,6 +72,11 @@ def _law(network: NetworkDefinition, reaction: Reaction) -> Iterator[Finding]:
                 mend = "the run will stop at such a firing; make the law zero there"
                 yield Finding("KX108", "warning", reaction.name, reason, mend)
                 break
+
+
+def _counts_distinct(law: sympy.Expr, name: str, needed: int) -> bool:
+    """Whether a power law is zero with some molecules, but too few: k*X**2 - k*X is that of distinct pairs."""
+    return all(_is_zero(law, {symbol(name): sympy.Integer(have)}) for have in range(1, min(needed, FEW)))
 
 
 def _net_laws(network: NetworkDefinition) -> Iterator[Finding]:
@@ -94,7 +99,7 @@ def _can_be_positive(law: sympy.Expr, network: NetworkDefinition) -> bool:
     for plenty in (1, 10, 1000):
         at = _with(law, {**values, **{symbol(s): sympy.Integer(plenty) for s in network.species_names}})
         at = None if at is None else _with(at, dict.fromkeys(at.free_symbols, sympy.Float(1.0)))
-        if at is not None and at.is_number and at.is_real and float(at) > 0:
+        if at is not None and at.is_number and ((at.is_real and float(at) > 0) or at in {sympy.oo, sympy.zoo}):
             return True
     return False
 

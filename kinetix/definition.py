@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any, Self
 import sympy
 
 from .elements import Parameter, Reaction, Species
-from .errors import ModelError, require_known
+from .errors import ModelError, StaleValueWarning, require_known
 from .events import Event
 from .expressions import TIME, names_in, tidy
 from .findings import Finding, Findings
@@ -36,6 +37,7 @@ class NetworkDefinition:
     homes: Mapping[str, str] = field(default_factory=dict)
     report: Findings = field(default_factory=Findings, compare=False)
     source: str | None = field(default=None, compare=False)
+    worked_out: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument a field
         self,
@@ -50,6 +52,7 @@ class NetworkDefinition:
         homes: Mapping[str, str] | None = None,
         report: Iterable[Finding] = (),
         source: str | None = None,
+        worked_out: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         put = object.__setattr__
         put(self, "species", tuple(species))
@@ -63,6 +66,7 @@ class NetworkDefinition:
         put(self, "homes", MappingProxyType(dict(homes or {})))
         put(self, "report", Findings(tuple(report)))
         put(self, "source", source)
+        put(self, "worked_out", MappingProxyType(dict(worked_out or {})))
         self._validate()
 
     # names -----------------------------------------------------------------------------------
@@ -113,11 +117,20 @@ class NetworkDefinition:
         values.update({name: starts.pop(name) for name in list(starts) if name in boundary})
         require_known(values, self.theta_names, "parameter")
         require_known(starts, self.species_names, "species")
+        self.warn_of_stale({**values, **starts})
         return self.with_parts(
             species=[replace(s, initial=starts.get(s.name, s.initial)) for s in self.species],
             parameters=[replace(p, value=float(values.get(p.name, p.value))) for p in self.parameters],
             constants=[replace(c, value=float(values.get(c.name, c.value))) for c in self.constants],
         )
+
+    def warn_of_stale(self, changed: Iterable[str]) -> None:
+        """StaleValueWarning for values that were worked out from a name in `changed`, and are not themselves."""
+        given = set(changed)
+        for name in sorted((self.worked_out.keys() - given) & (self.used | set(self.species_names))):
+            if sources := sorted(self.worked_out[name] & given):
+                reason = f"{name!r} was worked out from {sources[0]!r} when the model was read and does not follow it"
+                warnings.warn(f"{reason}; set {name!r} too (in infer: derived=)", StaleValueWarning, stacklevel=3)
 
     def with_parts(self, **parts: Any) -> Self:
         """The same network with some of its fields (`reactions=`, `events=`, `report=` ...) replaced."""
@@ -141,6 +154,11 @@ class NetworkDefinition:
     # validation ------------------------------------------------------------------------------
 
     def _validate(self) -> None:
+        kinds = {Species: self.species, Parameter: (*self.parameters, *self.constants), Reaction: self.reactions}
+        for kind, items in kinds.items():
+            if wrong := [item for item in items if not isinstance(item, kind)]:
+                mend = f"give kinetix.{kind.__name__} objects, or write the network as text for kinetix.parse"
+                raise ModelError(f"{wrong[0]!r:.80} is no {kind.__name__}", mend=mend)
         names = [*self.species_names, *self.theta_names, *self.variables]
         if twice := _repeated(names):
             raise ModelError(f"{twice} are declared more than once", mend="give every element its own name")

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import sympy
 
+from .errors import ModelError
 from .expressions import symbol, tidy
 
 Amount: TypeAlias = "int | float | sympy.Expr"
@@ -56,9 +57,16 @@ class Reaction:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reactants", MappingProxyType(_amounts(self.reactants)))
         object.__setattr__(self, "products", MappingProxyType(_amounts(self.products)))
-        object.__setattr__(self, "propensity", tidy(sympy.sympify(self.propensity, strict=True)))
-        law = self.propensity if self.law is None else tidy(sympy.sympify(self.law, strict=True))
-        object.__setattr__(self, "law", law)
+        object.__setattr__(self, "propensity", self._expression(self.propensity))
+        object.__setattr__(self, "law", self.propensity if self.law is None else self._expression(self.law))
+
+    def _expression(self, given: sympy.Expr | float) -> sympy.Expr:
+        try:
+            return tidy(sympy.sympify(given, strict=True))
+        except (sympy.SympifyError, TypeError, AttributeError) as problem:
+            mend = "give a sympy expression, as kinetix.mass_action makes them, or write the network as text"
+            reason = f"the law {given!r:.80} of reaction {self.name!r} is no expression"
+            raise ModelError(reason, mend=mend) from problem
 
     @property
     def fractions(self) -> tuple[tuple[str, Amount], ...]:
@@ -75,6 +83,10 @@ def mass_action(rate: str | sympy.Expr | float, reactants: Stoichiometry) -> sym
 
     `rate` is a parameter's name (a name only, never parsed as text) or an expression.
     """
+    for name, m in reactants.items():
+        if (isinstance(m, sympy.Expr) and not m.is_number) or not float(m).is_integer() or m < 0:
+            mend = "write the whole law for fractions"
+            raise ModelError(f"mass action of {m} molecules of {name!r}, no whole number >= 0", mend=mend)
     factor = symbol(rate) if isinstance(rate, str) else sympy.sympify(rate, strict=True)
     return factor * sympy.Mul(*(sympy.ff(symbol(s), m) / sympy.factorial(m) for s, m in reactants.items()))
 

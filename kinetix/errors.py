@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import ClassVar
+from numbers import Integral
+from typing import Any, ClassVar
 
 
 class KinetixError(Exception):
@@ -87,6 +88,10 @@ class LockedError(KinetixError):
     exit_code = 5
 
 
+class StaleValueWarning(UserWarning):
+    """A parameter or count is changed from which another was worked out when the model was read."""
+
+
 def require_known(given: Iterable[str], known: Sequence[str], what: str) -> None:
     """Refuse names in `given` that are not in `known`, with the nearest one."""
     for name in given:
@@ -94,3 +99,10 @@ def require_known(given: Iterable[str], known: Sequence[str], what: str) -> None
             near = get_close_matches(name, known, n=1)
             mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
             raise SettingError(f"unknown {what} {name!r}", mend=mend)
+
+
+def require_seed(seed: Any) -> int:
+    """The seed, refused unless it is a whole number >= 0."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise SettingError(f"the seed is {seed!r}", place="seed", mend="give a whole number >= 0")
+    return int(seed)

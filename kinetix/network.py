@@ -32,7 +32,8 @@ class ReactionNetwork(NetworkDefinition):
     by rules, as expressions in the others. `events` set counts and parameters at moments;
     `rate_rules` let a parameter or constant change continuously, by its derivative in time (the mean
     field runs them). `homes` are the compartments of species that are not counted: boundary ones and
-    those that a rule defines. `report` holds what the importer found and changed.
+    those that a rule defines. `report` holds what the importer found and changed;
+    `worked_out` which values it worked out from others (`k2 = 10*k`, initial assignments), and these.
     """
 
     @cached_property

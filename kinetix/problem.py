@@ -31,13 +31,15 @@ class Problem:
 
     def __post_init__(self) -> None:
         if self.times.ndim != 1 or len(self.times) == 0:
-            raise SettingError("a problem needs at least one output time")
+            reason = "no output time is given" if self.times.size == 0 else "times are one list of numbers"
+            raise SettingError(reason, place="times", mend="give a time, or a list of times")
         if np.isnan(self.times).any() or self.times[0] < 0 or (self.times[1:] <= self.times[:-1]).any():
             raise SettingError("output times must be finite (but the last), >= 0 and increasing", place="times")
         if self.theta.shape != self.model.theta.shape:
             raise SettingError(f"theta has the shape {self.theta.shape}, not {self.model.theta.shape}")
-        if not np.isfinite(self.theta).all():
-            raise SettingError("parameter values must be finite", place="parameters")
+        if len(wrong := np.flatnonzero(~np.isfinite(self.theta))):
+            name = self.model.network.theta_names[wrong[0]]
+            raise SettingError(f"{name!r} is {self.theta[wrong[0]]}", place="parameters", mend="give finite values")
         species = len(self.model.network.species)
         if self.initial.dimension != species:
             reason = f"the law at time 0 is one of {self.initial.dimension} species, not of {species}"
@@ -66,6 +68,9 @@ class Problem:
         for what, given in (("parameters", parameters), ("initial", initial)):
             if given is not None and not isinstance(given, Mapping | Distribution):
                 raise SettingError(f"{given!r} is not given by name", place=what, mend="give a mapping name -> value")
+        if not isinstance(model, CompiledModel | ReactionNetwork):
+            mend = "read one with kinetix.load or kinetix.parse"
+            raise SettingError(f"{model!r:.80} is no reaction network", place="network", mend=mend)
         compiled = model if isinstance(model, CompiledModel) else compile_network(model)
         network = compiled.network
         values = {name: _number(value, f"parameter {name!r}") for name, value in dict(parameters or {}).items()}
@@ -75,9 +80,13 @@ class Problem:
             boundary = [c.name for c in network.constants if c.kind == "boundary"]
             values.update({name: counts.pop(name) for name in boundary if name in counts})
             law = point_law(network, _start(network, compiled.start, counts))
+            if mended := {s.name: counts[s.name] for s in network.species if s.initial % 1 and s.name in counts}:
+                compiled = compile_network(network.replace(initial=mended))  # solvers refuse a model of fractions
+                network = compiled.network
         elif initial is not None:
             law = initial
         require_known(values, network.theta_names, "parameter")
+        network.warn_of_stale({**values, **(initial if isinstance(initial, Mapping) else {})})
         theta = np.array([values.get(n, v) for n, v in zip(network.theta_names, compiled.theta, strict=True)], float)
         try:
             asked = np.atleast_1d(np.asarray(times, dtype=np.float64))

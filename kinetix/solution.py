@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution(Answer):
     """What a solver answers: one law a time.
 

@@ -145,5 +145,5 @@ def solver(name: str, **settings: Any) -> Solver:
 
 
 def _near(given: str, known: list[str]) -> str:
-    near = get_close_matches(given, known, n=1)
+    near = get_close_matches(given, known, n=1) or get_close_matches(given.lower(), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"

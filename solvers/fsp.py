@@ -8,6 +8,7 @@ B. Munsky, M. Khammash, J. Chem. Phys. 124 (2006) 044104, doi:10.1063/1.2145882.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
 class FSP(QuietProjection):
     """Finite state projection on an adaptive window; of several integrators each run takes the cheapest.
 

@@ -94,6 +94,8 @@ class MET:
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or not least <= value <= most:
                 raise SettingError(f"{name} is {value!r}", place="met", mend=f"use {least} to {most}")
+        if not isinstance(self.caps, Mapping | None):
+            raise SettingError(f"caps is {self.caps!r}", place="met", mend="give a mapping species -> largest count")
         if not isinstance(self.means, bool):
             raise SettingError(f"means is {self.means!r}", place="met", mend="use True or False")
         if not isinstance(self.rate, int | float) or not 0 < self.rate < 1:
@@ -149,13 +151,15 @@ class MET:
         checkpoints, metrics and the net itself are written to that folder; `resume` goes on from there.
         """
         clock = Budget(budget, budget_cpu, budget_steps)
+        if resume and output is None:
+            raise SettingError("only a run with an output folder can be resumed", place="met", mend="give output=")
         require(network, "met")
         domain = Box.of(network, box, times, means=self.means and start is None)
         begun = None if start is None else self._begun(start, domain)
         domain = domain if begun is None else begun.domain
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
-            seed = seed_of(folder if resume else None) if seed is None else int(seed)
+            seed = seed_of(folder if resume else None, seed)
             net, record, teacher = self._trained(domain, begun, clock, seed, folder, resume, progress)
             certificate = certify(net, domain, self.held_out, teacher=teacher, record=record)
             told = None if begun is None else begun.told(net.layout.window)

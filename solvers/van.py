@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -32,6 +33,7 @@ from kinetix.space import StateSpace
 from .nets.autoregressive import Autoregressive
 from .nets.budget import Budget, Record
 from .nets.checkpoint import Weights
+from .nets.interval import interval_of
 from .nets.layout import Layout
 from .nets.learning import Settings
 from .nets.path_teacher import PathTeacher, Subjects
@@ -103,14 +105,19 @@ class VAN:
         if self.mode == "stepped" and self.net != "recurrent":
             raise SettingError("a stepped VAN is a stack of recurrent nets", place="net", mend="use net='recurrent'")
         for name in ("width", "paths", "points", "blocks", "epochs_first", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}", place="van", mend="use a whole number >= 1")
-        if self.checked < 0:
-            raise SettingError(f"checked is {self.checked}", place="van", mend="use a whole number >= 0")
+            self._require_whole(name, 1)
+        self._require_whole("checked", 0)
+        if not isinstance(self.caps, Mapping | None):
+            raise SettingError(f"caps is {self.caps!r}", place="van", mend="give a mapping species -> largest count")
         for name in ("rate", "step_rate", "dt"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise SettingError(f"{name} is {value}", place="van", mend="use a number > 0")
+            if value is not None and (not isinstance(value, Real) or not 0 < value < np.inf):
+                raise SettingError(f"{name} is {value!r}", place="van", mend="use a number > 0")
+
+    def _require_whole(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise SettingError(f"{name} is {value!r}", place="van", mend=f"use a whole number >= {least}")
 
     def train(  # noqa: PLR0913 - the face of api.md
         self,
@@ -134,19 +141,20 @@ class VAN:
         budget ends, and knows the times up to there. `output` is a folder for the net (time-conditional
         training also writes checkpoints there, and `resume` goes on from them).
         """
-        if len(times) != 2 or not 0 <= times[0] <= times[1] < np.inf or times[1] <= 0:
+        since, until = interval_of(times)
+        if not 0 <= since <= until < np.inf or until <= 0:
             raise SettingError(f"times {times} are not an interval 0 <= t0 <= t1, t1 > 0", place="times")
         own = network.replace(parameters=parameters, initial=initial)
         require(own, "van")
         self._require_steps(own)
-        subjects = subjects_of(own, (float(times[0]), float(times[1])))
+        subjects = subjects_of(own, (since, until))
         given = any(v is not None for v in (budget, budget_cpu, budget_steps))
         clock = Budget(budget, budget_cpu, budget_steps) if given or self.mode == "time-conditional" else None
         if resume and (self.mode == "stepped" or output is None):
             raise SettingError("only a time-conditional run with an output folder can be resumed", place="van")
         with ExitStack() as stack:
             folder = stack.enter_context(RunFolder(Path(output))) if output is not None else None
-            seed = seed_of(folder if resume else None) if seed is None else int(seed)
+            seed = seed_of(folder if resume else None, seed)
             job = _Job(self, subjects, seed, progress)
             net: Autoregressive
             if clock is None or self.mode == "stepped":

@@ -49,7 +49,8 @@ def read_table(
 ) -> CellTable:
     """The cells of a file; see `Observations.read_csv`. Errors name file, row and column."""
     if not path.is_file():
-        raise DataError("there is no such file", file=str(path), mend="check the path")
+        reason = "is a folder" if path.is_dir() else "there is no such file"
+        raise DataError(reason, file=str(path), mend="check the path")
     try:
         text, notes = _decoded(path.read_bytes())
         lines = _records(text)

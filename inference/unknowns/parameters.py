@@ -38,6 +38,12 @@ class Parameters:
 
     def __post_init__(self) -> None:
         network = self.problem.model.network
+        set_apart = [
+            n
+            for n, own, now in zip(network.theta_names, self.problem.model.theta, self.problem.theta, strict=True)
+            if own != now
+        ]
+        network.warn_of_stale((*self.names, *self.derived, *set_apart))
         made = (*network.theta_names, *network.species_names, *self.noise)
         require_known(self.derived, made, "parameter")
         inputs = [n for e in self.derived.values() for n in sorted(names_in(e))]

@@ -10,6 +10,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -123,7 +124,8 @@ def require_finite(prior: Prior) -> None:
     """Refuse a law with a number that is not finite."""
     for f in fields(prior):
         value: Any = getattr(prior, f.name)
-        require(math.isfinite(value), f"{prior.name()} with {f.name} = {value}", "give finite numbers")
+        number = isinstance(value, Real) and math.isfinite(value)
+        require(number, f"{prior.name()} with {f.name} = {value}", "give finite numbers")
 
 
 def require(holds: bool, reason: str, mend: str) -> None:

@@ -10,9 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kinetix.errors import SettingError
+from kinetix.errors import SettingError, require_seed
 from kinetix.solver import Solver
 
 NETS = ("met", "van")
@@ -31,6 +29,9 @@ def solver_of(choice: Solver | type | str | Path, settings: Mapping[str, Any] | 
     if isinstance(choice, type):
         require_settings(choice, settings)
         made = choice(**settings)
+    elif settings and hasattr(choice, "save"):
+        mend = "leave them out; trajectories come from net.chained(...)"
+        raise SettingError(f"a trained net takes no settings: {', '.join(settings)}", place="solver", mend=mend)
     else:
         require_settings(type(choice), settings)
         made = dataclasses.replace(choice, **settings) if settings else choice  # type: ignore[type-var]
@@ -64,9 +65,7 @@ def seed_of(seed: int | None) -> int:
     """The seed given, checked, or a fresh one, to be stored with the answer."""
     if seed is None:
         return secrets.randbits(48)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise SettingError(f"the seed is {seed!r}", place="seed", mend="give a whole number >= 0")
-    return int(seed)
+    return require_seed(seed)
 
 
 def is_folder(choice: object) -> bool:

@@ -57,7 +57,7 @@ def train(
     settings = MET(**settings_of(ctx, MET, "met"))
     if budget is None and budget_cpu is None and budget_steps is None:
         budget = BUDGET
-    number = seed_of(seed)
+    number = None if resume and seed is None else seed_of(seed)  # None: that of the run to go on with
     again = resume_command(list(ctx.obj or []), number)
 
     def run(progress: Any) -> Any:
@@ -77,13 +77,13 @@ def train(
 
     with told_by(box, "box", bounds, (*network.theta_names, *network.species_names)):
         net = watched(run, f"training for {network.name}", again, output, quiet=as_json)
-    return _trained(net, output, number)
+    return _trained(net, output, int(net.seed))
 
 
-def resume_command(arguments: list[str], seed: int) -> str:
+def resume_command(arguments: list[str], seed: int | None) -> str:
     """What to type to go on with an interrupted run."""
     kept = [a for a in arguments if a not in ("--resume", "--json")]
-    if not any(a == "--seed" or a.startswith("--seed=") for a in kept):
+    if seed is not None and not any(a == "--seed" or a.startswith("--seed=") for a in kept):
         kept += ["--seed", str(seed)]
     return shlex.join(["kinetix", *kept, "--resume"])
 

@@ -103,7 +103,7 @@ class Pretraining:
             workers.require_same("settings", lambda: asked, "give all the same, the seed too")
             folder = _opened(output, workers, stack)
             going_on = folder if resume else None
-            seed = workers.from_first(lambda: seed_of(going_on) if seed is None else int(seed))
+            seed = workers.from_first(lambda: seed_of(going_on, seed))
             start = workers.from_first(lambda: None if begin is None else Begin.of(begin))
             before = workers.from_first(lambda: began_from(going_on) if start is None else dict(start.told))
             run = _Leg(self, clock, seed, workers, folder, resume, start, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinetix.compiler import compile_network
-from kinetix.errors import SettingError, require_known
+from kinetix.errors import SettingError, StaleValueWarning, require_known
 from kinetix.network import ReactionNetwork
 from kinetix.prompt import PromptEncoding
 from kinetix.structure import dependent_species
 
+from .early import first_of
 from .first_order import FirstOrderMeans, MeanFeatures
+from .interval import interval_of
 from .symmetry import Scaling, scaling_parameters
 
 Array = NDArray[np.float64]
@@ -72,6 +75,8 @@ class Box:
         was saved gives the `largest` [S] by which it has learnt to read them.
         """
         known = (*network.theta_names, *network.species_names)
+        if not isinstance(box, Mapping):
+            raise SettingError(f"the box is {box!r:.80}", place="box", mend="give name -> (low, high)")
         require_known(box, known, "parameter or species")
         bounds: dict[str, tuple[float, float]] = {}
         fixed: dict[str, float] = {}
@@ -83,14 +88,16 @@ class Box:
                 bounds[name] = (low, high)
         _validate(network, bounds)
         starts = {name: fixed.pop(name) for name in list(fixed) if name in network.species_names}
-        frozen = network.replace(parameters=fixed, initial=starts)
-        if np.shape(times) != (2,):
-            raise SettingError(f"times are an interval (t0, t1), not {times!r:.80}", place="times")
-        if not bounds and times[0] == times[1]:
+        network.warn_of_stale(box)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StaleValueWarning)  # all of the box are warned of above
+            frozen = network.replace(parameters=fixed, initial=starts)
+        interval = interval_of(times)
+        if not bounds and interval[0] == interval[1]:
             raise SettingError("nothing varies, not even the time", place="box", mend="give a name -> (low, high)")
         model = compile_network(frozen)
         logarithmic = frozenset(n for n in bounds if isinstance(box[n], Prior) and box[n].log_scale)
-        encoding = PromptEncoding.of(frozen, bounds, (float(times[0]), float(times[1])))
+        encoding = PromptEncoding.of(frozen, bounds, interval)
         followers = _followers(frozen, [network.species_names.index(n) for n in bounds if n in network.species_names])
         result = cls(frozen, bounds, logarithmic, encoding, model.theta, model.initial, followers)
         result._refuse_negative_starts()
@@ -200,7 +207,7 @@ class Box:
         if t0 == t1:
             return np.array([t1])
         even = t1 - (t1 - t0) * rng.random(number - number // 2)  # in (t0, t1]
-        low = max(t0, t1 / 200)
+        low = first_of(self.encoding.times)
         return np.unique(np.concatenate([even, low * (t1 / low) ** rng.random(number // 2)]))
 
     @property

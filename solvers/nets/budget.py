@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from numbers import Real
 
 from kinetix.errors import SettingError
 
@@ -28,6 +29,10 @@ class Budget:
         given = [v for v in (self.wall, self.cpu, self.steps) if v is not None]
         if len(given) != 1:
             raise SettingError("give exactly one of budget (seconds), budget_cpu (seconds) and budget_steps")
+        if isinstance(given[0], bool) or not isinstance(given[0], Real):
+            raise SettingError(f"the budget is {given[0]!r}", place="budget", mend="give a number of seconds or steps")
+        if self.steps is not None and not float(self.steps).is_integer():
+            raise SettingError(f"budget_steps is {self.steps!r}", place="budget", mend="give a whole number of steps")
         if not given[0] > 0 or not math.isfinite(given[0]):
             raise SettingError(f"the budget {given[0]} is not a positive number")
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .box import Box
+from .early import first_of
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -32,7 +33,7 @@ def held_out(box: Box, number: int, seed: int = SEED) -> list[Context]:
     t0, t1 = box.encoding.times
     if t0 == t1:
         return [Context(*row, t1) for row in zip(thetas, starts, strict=True)]
-    low = max(t0, t1 / 200)
+    low = first_of(box.encoding.times)
     even, logarithmic = t0 + (t1 - t0) * rng.random(number), low * (t1 / low) ** rng.random(number)
     times = np.where(np.arange(number) % 2 == 0, np.maximum(even, 1e-6 * t1), logarithmic)
     return [Context(*row) for row in zip(thetas, starts, times.tolist(), strict=True)]

@@ -40,6 +40,8 @@ BEYOND = 1.1
 """Trajectories run to this times the last time: a fitted curve is worst at its ends."""
 MORE_POINTS = 4
 """Where a block has few prefixes it gets up to this many times the points."""
+EARLY_PULSES = np.geomspace(1e-5, 4e-3, 12)
+"""Shares of the last time at which pilots look for pulses that are over before lessons begin."""
 SHARE = 0.3
 """Of the time of training that new trajectories take."""
 SELDOM = 64
@@ -88,7 +90,8 @@ class Subjects:
         Laws are used only where every member starts with the same totals.
         """
         t1 = self.times[1]
-        number, times = max(4, PILOTS // len(self.thetas)), np.geomspace(t1 / 200, BEYOND * t1, 24)
+        number = max(4, PILOTS // len(self.thetas))
+        times = np.concatenate([t1 * EARLY_PULSES, np.geomspace(t1 / 200, BEYOND * t1, 24)])
         paths = self.paths(times, number, rng)
         states = np.concatenate([paths.reshape(len(paths), -1, paths.shape[-1]), self.starts[:, None]], axis=1)
         laws = self.model.network.conservation_laws()

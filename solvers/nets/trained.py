@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from kinetix.compiler import CompiledModel, compile_network
-from kinetix.errors import CheckpointError, ModelError, SettingError
+from kinetix.errors import CheckpointError, ModelError, SettingError, require_seed
 from kinetix.network import ReactionNetwork
 from kinetix.space import StateSpace
 
@@ -45,8 +45,10 @@ def saved_window(network: ReactionNetwork, lower: Sequence[int], shape: Sequence
     return StateSpace(full.free, tuple(lower), tuple(shape), full.offset, full.basis)
 
 
-def seed_of(folder: RunFolder | None) -> int:
-    """The seed of the run to go on with, or a fresh one."""
+def seed_of(folder: RunFolder | None, given: int | None = None) -> int:
+    """The seed `given`, else that of the run to go on with, else a fresh one."""
+    if given is not None:
+        return require_seed(given)
     found = folder.latest() if folder is not None else None
     if found is not None:
         try:

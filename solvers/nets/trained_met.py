@@ -29,6 +29,7 @@ from .box import Box
 from .chain import Chained
 from .checkpoint import save_net
 from .decoder import Shape
+from .early import EarlyTimeWarning, early
 from .layout import Layout
 from .maps import MomentMap, grid_of, moments_over
 from .sealed import weights_digest
@@ -125,6 +126,9 @@ class TrainedMET:
             warnings.warn(f"{reason}: a net is confidently wrong there", OutsideBoxWarning, stacklevel=2)
             findings.append(Finding("KX301", "warning", "box", reason, "train over a wider box, or use fsp or ssa"))
         c = asked.scales(theta, problem.times)
+        if found := early(self.times, problem.times[c[0] == 1]):
+            warnings.warn(found.reason, EarlyTimeWarning, stacklevel=2)
+            findings.append(found)
         with torch.no_grad():
             contexts = asked.contexts(torch.from_numpy(theta), problem.times, c)[0]
         seed = int(rng.integers(2**62))

@@ -31,6 +31,7 @@ from .budget import Record
 from .certificate import certify_times
 from .checkpoint import Weights, save_net
 from .decoder import Attention, Shape
+from .early import EarlyTimeWarning, early, first_of
 from .layout import Layout
 from .net_law import NetLaw
 from .observed import log_prob_observed
@@ -123,6 +124,9 @@ class TrainedVAN:
         if reason := self._outside(problem.times[problem.times > 0]):
             warnings.warn(f"{reason}: a net is confidently wrong there", OutsideBoxWarning, stacklevel=2)
             findings.append(Finding("KX301", "warning", "times", reason, "train for longer, or use fsp or ssa"))
+        if self.stored is None and (found := early(self.times, problem.times)):
+            warnings.warn(found.reason, EarlyTimeWarning, stacklevel=2)
+            findings.append(found)
         seed = int(rng.integers(2**62))
         laws: list[Distribution] = [
             PointMass(start) if t == 0 else NetLaw(*self._at(float(t)), seed) for t in problem.times
@@ -163,8 +167,7 @@ class TrainedVAN:
 
     def certified(self, record: Record, number: int) -> dict[str, Any]:
         """The certificate: distances to exact laws at `number` of its times."""
-        t0, t1 = self.times
-        low = max(t0, t1 / 200)
+        low, t1 = first_of(self.times), self.times[1]
         times = np.geomspace(low, t1, number) if low < t1 else np.array([t1] * min(number, 1))
         if self.stored is not None:
             some = np.linspace(0, len(self.stored) - 1, min(number, len(self.stored)))

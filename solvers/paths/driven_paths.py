@@ -8,6 +8,7 @@ memory, so that each phase draws from streams of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +47,20 @@ class _PathDrive(Drive):
         """Every trajectory to the end of the phase."""
         jumps: Jumps | None = self.jumps if self.listens else None
         theta = np.ascontiguousarray(theta)
-        model, starts = self.model if jumps else self.quiet, self.x.astype(np.int64)
-        found = self.run(model, relative, theta, starts, jumps, self.now)
-        self.theta = theta[:, : self.theta.shape[1]]
-        for k in range(inside):
-            self._note(found[:, k])
-        self.x = found[:, -1].astype(np.float64)
+        model, begun, done = self.model if jumps else self.quiet, 0.0, 0
+        # where firings may change parameters they are known at the end of a run alone: one run to each output time
+        for piece in relative[:, None] if jumps and self._sets_parameters else [relative]:
+            found = self.run(model, piece - begun, theta, self.x.astype(np.int64), jumps, self.now + begun)
+            self.theta = theta[:, : self.theta.shape[1]]
+            for k in range(min(len(piece), inside - done)):
+                self._note(found[:, k])
+            self.x, begun, done = found[:, -1].astype(np.float64), float(piece[-1]), done + len(piece)
+
+    @cached_property
+    def _sets_parameters(self) -> bool:
+        """Whether an event changes more than counts."""
+        counted = set(self.model.network.species_names)
+        return any(set(event.assignments) - counted for event in self.model.network.events)
 
     def _note(self, counts: Counts) -> None:
         self.counts.append(counts)

@@ -71,6 +71,9 @@ class QuietProjection:
             raise SettingError(f"threads is {self.threads!r}", place="fsp", mend="give a whole number >= 1")
         if not isinstance(self.caps, Mapping | None):
             raise SettingError(f"caps is {self.caps!r}", place="fsp", mend="give a mapping species -> largest count")
+        for name, cap in (self.caps or {}).items():
+            if isinstance(cap, bool) or not isinstance(cap, Real) or not float(cap).is_integer() or cap < 0:
+                raise SettingError(f"the cap of {name!r} is {cap!r}", place="fsp", mend="give a whole number >= 0")
         if not 1e-13 <= self.leak < 1:
             raise SettingError(f"leak is {self.leak}", place="fsp", mend="give a probability from 1e-13 to below 1")
         require_device(self.device)

@@ -101,6 +101,14 @@ def test_a_damaged_net_is_refused(run: Run, folder: Path) -> None:
         assert "weights.safetensors" in err
 
 
+def test_a_resumed_run_keeps_the_seed_that_it_drew(run: Run, folder: Path) -> None:
+    """Mutant: another one drawn, so that no run without a seed goes on."""
+    first = json.loads(run(*command(folder, "--budget-steps", "5", "--json"))[1])
+    code, out, _ = run(*command(folder, "--budget-steps", "5", "--json", "--resume"))
+    assert code == 0
+    assert json.loads(out)["seed"] == first["seed"]
+
+
 def test_what_to_type_to_go_on_is_the_same_with_its_seed() -> None:
     assert resume_command(["train", "a b.xml", "--json"], 7) == "kinetix train 'a b.xml' --seed 7 --resume"
     assert resume_command(["train", "m", "--seed=3", "--resume"], 7) == "kinetix train m --seed=3 --resume"

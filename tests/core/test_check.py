@@ -1,6 +1,7 @@
 """Each finding of `check()` on a network that has it, and none on one that has nothing wrong."""
 
 import pytest
+import sympy
 
 import kinetix as kx
 from kinetix.errors import ModelError, SettingError
@@ -33,6 +34,7 @@ def test_a_sound_model_has_no_findings() -> None:
         ("KX106", network(decay(K * X), start=2.5)),
         ("KX108", network(decay(K))),
         ("KX108", network(Reaction("pair", {"X": 2}, {}, K * X))),
+        ("KX108", network(decay(K / X))),  # infinite at none
         ("KX109", network(decay(2 * X))),
         ("KX110", network(decay(K * X), Reaction("never", {"A": 1}, {}, K * symbol("A")), A=0)),
         ("KX110", network(decay(K * X), Reaction("no_enzyme", {}, {"X": 1}, K * symbol("E")), E=0)),
@@ -42,6 +44,13 @@ def test_a_sound_model_has_no_findings() -> None:
 )
 def test_each_finding_on_the_model_that_has_it(code: str, model: ReactionNetwork) -> None:
     assert code in model.check().codes
+
+
+def test_a_pair_law_that_is_multiplied_out_is_no_power_law() -> None:
+    """Mutant: any power of what a reaction takes two of."""
+    assert network(Reaction("pair", {"X": 2}, {}, sympy.expand(K * X * (X - 1)))).check().codes == ()
+    three = sympy.expand(K * X * (X - 1))  # zero with one molecule, not with two
+    assert "KX102" in network(Reaction("triple", {"X": 3}, {}, three)).check().codes
 
 
 def test_a_guarded_pair_law_is_not_a_power_law_and_cannot_fire_short() -> None:

@@ -46,6 +46,8 @@ def test_values_at_time_zero_come_in_the_order_of_their_needs() -> None:
     assert {p.name: p.value for p in (*network.parameters, *network.constants)} == {"k": 3, "seen": 6, "c": 4}
     assert [s.initial for s in network.species] == [24, 1]
     assert network.reactions[0].propensity == K * X / C
+    chain = {"k": {"q", "Y"}, "X": {"k", "q", "Y"}, "seen": {"X", "k", "q", "Y"}}
+    assert network.worked_out == {name: frozenset(sources) for name, sources in chain.items()}
 
 
 def test_a_circle_of_values_is_named() -> None:

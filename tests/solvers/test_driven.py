@@ -153,6 +153,19 @@ def test_trajectories_carry_parameters_that_counts_set_and_projection_refuses_th
         kx.solve(network, [1.0], solver="fsp")
 
 
+def test_a_parameter_that_counts_set_is_known_where_all_trajectories_agree():
+    """Its value, and those of rules that read it. Mutant: that at the end of a phase, noted at all times in it."""
+    network = kx.parse("species X = 3; X -> ; k*X; k = 1; z := k*X; E: at (X < 2): k = 10")
+    paths = kx.solve(network, [0.0, 0.2, 40.0], solver="ssa", paths=500, seed=1)
+    np.testing.assert_array_equal(paths.mean("k"), [1.0, np.nan, 10.0])
+    np.testing.assert_array_equal(paths.std("k"), [0.0, np.nan, 0.0])
+    np.testing.assert_array_equal(paths.mean("z"), [3.0, np.nan, 0.0])
+    alone = kx.solve(network, [0.2], solver="ssa", paths=2000, seed=1)
+    assert np.isnan(alone.mean("k")).all()
+    deaths = 3 * np.exp(-0.2)  # but for those that the event has sped up
+    assert 0.9 * deaths < alone.mean("X")[0] < deaths
+
+
 def test_same_seed_same_bits_on_any_number_of_threads():
     network = births_and_deaths(Event("E", TIME >= 2, {"X": 2 * X}), Event("F", X >= 12, {"X": sympy.Integer(1)}))
     one, two = (kx.solve(network, TIMES, solver="ssa", paths=6000, seed=3, threads=n) for n in (1, 2))

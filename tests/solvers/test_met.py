@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import poisson
 
+import kinetix as kx
 from kinetix.compiler import compile_network
 from kinetix.errors import SettingError
 from kinetix.problem import Problem
@@ -15,6 +16,7 @@ from kinetix.solver import BatchSolver
 from kinetix.solvers.fsp import FSP
 from kinetix.solvers.met import MET
 from kinetix.solvers.nets.distance import hellinger
+from kinetix.solvers.nets.early import EarlyTimeWarning
 from kinetix.solvers.nets.held_out import held_out
 from kinetix.solvers.nets.trained import OutsideBoxWarning
 from tests.exact import autoregulation, birth_death, network
@@ -159,6 +161,26 @@ def test_gradients_with_respect_to_rates(gene_net):
         assert float(((up - down) / (2 * step[0, k])).detach()) == pytest.approx(
             float(theta.grad[0, k]), rel=0.05, abs=0.02
         )
+
+
+def test_times_before_those_it_was_taught_at_are_warned_of(birth_net):
+    """A pulse may be over by then. Mutant: the bound at a thousandth."""
+    assert birth_net.times[1] == 10
+    with pytest.warns(EarlyTimeWarning, match=r"time 0.04 comes before 0.05"):
+        solution = birth_net.solve(Problem.of(birth_net.network, [0.0, 0.04, 1.0]), rng=RNG)
+    assert [f["code"] for f in solution.meta["findings"]] == ["KX304"]
+    with warnings.catch_warnings():
+        assert not birth_net.solve(Problem.of(birth_net.network, [0.0, 0.05]), rng=RNG).meta["findings"]
+
+
+def test_an_early_pulse_is_in_the_window():
+    """All over at a thousandth of the interval. Mutant: pilots that look from a two-hundredth on."""
+    network = kx.parse("species A = 200, B = 0; A -> B; 300*A; B -> ; d*B; d = 30")
+    net = kx.MET(width=8, layers=1, contexts=8, batch=4, held_out=0, teacher="trajectories").train(
+        network, times=(0, 20), box={"d": (10, 60)}, budget_steps=2, seed=1
+    )
+    law = kx.solve(network, [0.02], parameters={"d": 10.0}).marginal("B", 0.02)
+    assert law[net.window.upper[1] + 1 :].sum() < 1e-3
 
 
 def test_outside_its_box_it_warns_or_refuses(birth_net):

@@ -95,7 +95,9 @@ def test_two_species_with_a_gene():
 
 
 def test_training_is_a_function_of_its_seed():
-    weights = [VAN(width=8, checked=0).train(model_of(), times=(0, 4), budget_steps=5, seed=s).weights() for s in "112"]
+    weights = [
+        VAN(width=8, checked=0).train(model_of(), times=(0, 4), budget_steps=5, seed=s).weights() for s in (1, 1, 2)
+    ]
     assert all(torch.equal(a, b) for a, b in zip(weights[0].values(), weights[1].values(), strict=True))
     assert not torch.equal(weights[0]["gates.weight"], weights[2]["gates.weight"])
 
