@@ -111,7 +111,7 @@ class VAN:
             raise SettingError(f"caps is {self.caps!r}", place="van", mend="give a mapping species -> largest count")
         for name in ("rate", "step_rate", "dt"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, Real) or not 0 < value < np.inf):
+            if value is not None and not (isinstance(value, Real) and 0 < float(value) < np.inf):
                 raise SettingError(f"{name} is {value!r}", place="van", mend="use a number > 0")
 
     def _require_whole(self, name: str, least: int) -> None:
