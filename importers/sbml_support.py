@@ -28,7 +28,9 @@ ROWS: tuple[Row, ...] = (
     Row("boundary and constant species", "constants of the network, not counted"),
     Row("local parameters, also where they shadow global names", "parameters `<reaction>_<name>`"),
     Row("function definitions", "written out, under a budget of nodes; cycles are named"),
-    Row("initial assignments, assignment rules", "one graph of dependencies, worked out once, on reading; rules are written out in laws"),
+    Row(
+        "initial assignments, assignment rules", "one graph, worked out once, on reading; rules are written out in laws"
+    ),
     Row("`piecewise`, all MathML of Levels 2 and 3, Avogadro's constant", "as they stand"),
     Row("net laws of reversible reactions", "split in two channels (KX103)"),
     Row("power law k X^2 of 2 X", 'k X (X - 1) (KX102), or as written with `law="verbatim"`'),
