@@ -126,6 +126,8 @@ class NetworkDefinition:
 
     def warn_of_stale(self, changed: Iterable[str]) -> None:
         """StaleValueWarning for values that were worked out from a name in `changed`, and are not themselves."""
+        if not self.worked_out:  # most networks, asked for every law
+            return
         given = set(changed)
         for name in sorted((self.worked_out.keys() - given) & (self.used | set(self.species_names))):
             if sources := sorted(self.worked_out[name] & given):

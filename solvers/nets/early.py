@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from kinetix.findings import Finding
 
-EARLIEST = 1 / 200
-"""Of the last time: half of the times of lessons and of held-out problems are log-uniform from there."""
+EARLIEST = 200
+"""The last time over this: half of the times of lessons and of held-out problems are log-uniform from there."""
 
 
 class EarlyTimeWarning(UserWarning):
@@ -18,7 +18,7 @@ class EarlyTimeWarning(UserWarning):
 def first_of(times: tuple[float, float]) -> float:
     """The first time of the interval `times` that a net is taught at in earnest."""
     since, until = times
-    return max(since, EARLIEST * until)
+    return max(since, until / EARLIEST)
 
 
 def early(times: tuple[float, float], asked: ArrayLike) -> Finding | None:

@@ -17,6 +17,7 @@ from kinetix.solvers.ssa import simulate
 from kinetix.space import StateSpace
 
 from .box import Box
+from .early import first_of
 from .exact_lessons import SMALL, ExactLessons
 from .history_lessons import HistoryLessons, split_of
 from .in_turn import InTurn
@@ -139,7 +140,7 @@ def _exact_window(model: CompiledModel, box: Box) -> StateSpace:
     """The union of the FSP windows over the box, a tenth wider."""
     thetas, starts = box.at(_points(box))
     t0, t1 = box.encoding.times
-    fsp, times = FSP(leak=LEAK, threads=1), np.unique(np.maximum([t1 / 200, t1 / 20, t1 / 5, t1 / 2, t1], t0))
+    fsp, times = FSP(leak=LEAK, threads=1), np.unique(np.maximum([first_of((t0, t1)), t1 / 20, t1 / 5, t1 / 2, t1], t0))
     spaces: list[StateSpace] = []
     for start in np.unique(starts, axis=0):
         same = (starts == start).all(axis=1)

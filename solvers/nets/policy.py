@@ -23,6 +23,7 @@ from kinetix.errors import SettingError
 
 from .autoregressive import Autoregressive
 from .budget import Budget, Record
+from .early import first_of
 from .learning import Settings
 from .path_teacher import PathTeacher, Subjects
 from .recurrent import Recurrent
@@ -249,5 +250,5 @@ class VANLessons:
     def _times(self, number: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Half uniform, half log-uniform, in no order: [number]."""
         t0, t1 = self.course.box.encoding.times
-        low, u = max(t0, t1 / 200), rng.random(number)
+        low, u = first_of((t0, t1)), rng.random(number)
         return np.where(rng.random(number) < 0.5, t0 + (t1 - t0) * (1 - u), low * (t1 / low) ** u)
